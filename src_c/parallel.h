@@ -1,0 +1,57 @@
+/* The one thread pool of the process, and working memory for kernels.
+ *
+ * A kernel cuts its work into pieces that do not depend on the number of threads, so that results do not either:
+ *
+ *     void *scratch = fc_scratch_acquire(fc_workers(), bytes_for_one_piece);
+ *     if (scratch == NULL)
+ *         return FC_NO_MEMORY;
+ *     int status = fc_parallel(pieces, multiply_adds, run_piece, &context);
+ *     fc_scratch_release(scratch);
+ *     return status;
+ */
+#ifndef FC_PARALLEL_H
+#define FC_PARALLEL_H
+
+#include <stddef.h>
+
+/* What kernels and the pool return. */
+enum { FC_OK = 0, FC_NO_MEMORY = 1, FC_INTERRUPTED = 2 };
+
+enum { FC_MAX_THREADS = 256 };
+
+/* One piece of a job. `worker` is in [0, fc_workers()) and unique among pieces that run at the same time: an index
+ * for scratch memory. A piece is also the unit in which Ctrl-C is answered: keep it below about 50 ms. */
+typedef void (*fc_piece)(void *context, ptrdiff_t piece, int worker);
+
+/* Runs pieces 0 .. pieces-1, in any order, and returns when all are done: FC_OK, or FC_INTERRUPTED when the poll asked
+ * to stop (pieces not yet begun are dropped, running ones finish). Nothing refers to `context` afterwards.
+ *
+ * `work` is a rough count of elementary operations (multiply-adds, elements visited) of the whole job: below a
+ * threshold, inside another job, and while another thread uses the pool, the caller does all pieces itself.
+ * Pieces run with the default floating-point environment, whichever thread they are on; the caller's is restored. */
+int fc_parallel(ptrdiff_t pieces, double work, fc_piece run, void *context);
+
+/* Upper bound of `worker` + 1 in the jobs that this thread starts from now until it releases its scratch memory, even
+ * if the thread count is changed meanwhile. 1 inside a job. */
+int fc_workers(void);
+
+/* The thread count of the next job, the caller included: 1 .. FC_MAX_THREADS; returns 0, or -1 if n is outside. Starts
+ * nothing. The default is FASTCONV_NUM_THREADS if it is such a number, else the smaller of affinity and cgroup quota. */
+int fc_set_num_threads(int n);
+int fc_get_num_threads(void);
+
+/* `poll` is called by the thread that called fc_parallel, outside any lock, between pieces and while it waits for the
+ * last workers, at most every 20 ms and never in a job inside a job. Nonzero stops the job. NULL: no polling. */
+void fc_set_poll(int (*poll)(void));
+
+/* `parts` blocks of at least `bytes` each, all aligned to 64 bytes and an odd multiple of 64 bytes apart, contents
+ * undefined; NULL if there is not so much memory or the size overflows. Returns part 0; fc_scratch_part finds the
+ * others. Any thread may acquire, also inside a piece or while it holds another block; the same thread releases.
+ *
+ * Released blocks are kept for the next call, so that a steady state maps no memory and faults no pages: at most 16
+ * blocks and 64 MiB in the process, the largest first (they can serve any request); the rest is freed at once. */
+void *fc_scratch_acquire(ptrdiff_t parts, size_t bytes);
+void *fc_scratch_part(void *scratch, ptrdiff_t part);
+void fc_scratch_release(void *scratch);
+
+#endif
