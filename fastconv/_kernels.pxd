@@ -1,0 +1,40 @@
+# Declarations of src_c/fastconv.h for the binding.
+from libc.stdint cimport uint8_t
+
+
+cdef extern from "fastconv.h" nogil:
+    ctypedef struct fc_image:
+        void *data
+        ptrdiff_t image, row, pixel
+
+    ctypedef struct fc_window:
+        ptrdiff_t batch, h, w, channels
+        ptrdiff_t kh, kw, out_h, out_w
+        ptrdiff_t stride_y, stride_x, pad_y, pad_x, dilation_y, dilation_x
+
+    ctypedef struct fc_conv2d:
+        fc_window window
+        ptrdiff_t out_channels, groups
+
+    ctypedef struct fc_epilogue:
+        const void *bias
+        int clamp
+        double low, high
+
+    ctypedef struct fc_table:
+        const char *isa
+        int element_size
+        int vector_length
+        int (*relu)(const void *x, void *out, ptrdiff_t n) noexcept nogil
+        int (*relu_grad)(const void *out, const void *grad, void *grad_x, ptrdiff_t n) noexcept nogil
+
+    ctypedef struct fc_isa:
+        const char *name
+        const fc_table *f32
+        const fc_table *f64
+
+    const fc_isa *fc_isa_list(int *count)
+    const fc_isa *fc_active_isa()
+    int fc_use_isa(const char *name)
+    void fc_set_poll(int (*poll)() noexcept nogil)
+    int FC_OK, FC_NO_MEMORY, FC_INTERRUPTED

@@ -1,0 +1,193 @@
+"""The binding: one short def per kernel. Shapes are checked by `functional`; here only what would crash is.
+
+Arrays come as NumPy arrays and not as typed memoryviews: acquiring one costs 0.6 us an argument, a tenth of a
+small convolution's budget, and accepts misaligned buffers in silence.
+"""
+cimport numpy as cnp
+from cpython.exc cimport PyErr_CheckSignals
+
+cnp.import_array()
+
+
+# --- status and interruption -------------------------------------------------------------------------------
+
+cdef object pending = None  # what a signal handler raised while a kernel ran
+
+
+cdef int poll_signals() noexcept nogil:
+    """Lets Python answer Ctrl-C between two pieces of a job; nonzero stops the job."""
+    global pending
+    with gil:
+        try:
+            PyErr_CheckSignals()
+        except BaseException as error:
+            pending = error
+            return 1
+    return 0
+
+
+fc_set_poll(&poll_signals)
+
+
+cdef inline int check(int status) except -1:
+    if status != FC_OK:
+        fail(status)
+    return 0
+
+
+cdef int fail(int status) except -1:
+    global pending
+    if status == FC_INTERRUPTED:
+        error, pending = pending, None
+        raise error if error is not None else KeyboardInterrupt()
+    raise MemoryError("a kernel could not allocate its working memory")
+
+
+# --- tables and arguments ----------------------------------------------------------------------------------
+
+cdef inline const fc_table *table_of(cnp.ndarray array) except NULL:
+    """The active table for an array's element type."""
+    cdef const fc_isa *isa = fc_active_isa()
+    cdef int kind = cnp.PyArray_TYPE(array)
+    if isa == NULL:
+        raise_unknown_isa()
+    if kind == cnp.NPY_FLOAT32:
+        return isa.f32
+    if kind == cnp.NPY_FLOAT64:
+        return isa.f64
+    raise TypeError(f"a kernel needs float32 or float64 arrays, got {array.dtype}")
+
+
+cdef int raise_unknown_isa() except -1:
+    import os
+    name = os.environ.get("FASTCONV_ISA")
+    raise ValueError(f"FASTCONV_ISA={name!r} names no instruction set this build and processor have: {available_isas()}")
+
+
+cdef inline void *flat(cnp.ndarray array, const fc_table *table) except? NULL:
+    """The data of a native, aligned, C-contiguous array of the table's type."""
+    if not cnp.PyArray_ISCARRAY_RO(array) or cnp.PyArray_ITEMSIZE(array) != table.element_size:
+        raise TypeError("a kernel needs aligned, C-contiguous arrays of one floating type")
+    return cnp.PyArray_DATA(array)
+
+
+cdef inline void *flat_out(cnp.ndarray array, const fc_table *table) except? NULL:
+    """The same for an array that is written."""
+    if not cnp.PyArray_ISCARRAY(array) or cnp.PyArray_ITEMSIZE(array) != table.element_size:
+        raise TypeError("a kernel writes only to writable, aligned, C-contiguous arrays of one floating type")
+    return cnp.PyArray_DATA(array)
+
+
+cdef int image_of(cnp.ndarray array, const fc_table *table, fc_image *image) except -1:
+    """Describes a logical (N, C, H, W) array whose channels are adjacent in memory."""
+    cdef const cnp.npy_intp *stride = cnp.PyArray_STRIDES(array)
+    cdef ptrdiff_t size = table.element_size
+    if (cnp.PyArray_NDIM(array) != 4 or cnp.PyArray_ITEMSIZE(array) != size or not cnp.PyArray_ISBEHAVED_RO(array)
+            or (cnp.PyArray_DIM(array, 1) > 1 and stride[1] != size)):
+        raise TypeError("a kernel needs aligned 4-d channels-last arrays of one floating type")
+    image.data = cnp.PyArray_DATA(array)
+    image.image = stride[0] // size
+    image.row = stride[2] // size
+    image.pixel = stride[3] // size
+    return 0
+
+
+cdef bint is_channels_last(cnp.ndarray array):
+    """Whether channels are adjacent and pixels, rows and images follow each other at non-overlapping pitches."""
+    cdef cnp.npy_intp *shape = cnp.PyArray_DIMS(array)
+    cdef cnp.npy_intp *stride = cnp.PyArray_STRIDES(array)
+    cdef cnp.npy_intp size = cnp.PyArray_ITEMSIZE(array)
+    cdef cnp.npy_intp expected = size
+    cdef int axis
+    for axis in (1, 3, 2, 0):
+        if shape[axis] != 1:
+            if axis == 1 and stride[1] != size:
+                return False
+            if stride[axis] < expected or stride[axis] % size:
+                return False
+            expected = stride[axis] * shape[axis]
+    return cnp.PyArray_ISBEHAVED_RO(array)
+
+
+cpdef cnp.ndarray empty_channels_last(tuple shape, dtype):
+    """An uninitialised array of logical shape (N, C, H, W), stored (N, H, W, C)."""
+    cdef cnp.npy_intp dims[4]
+    cdef cnp.npy_intp order[4]
+    cdef cnp.PyArray_Dims axes
+    dims[0], dims[1], dims[2], dims[3] = shape[0], shape[2], shape[3], shape[1]
+    order[0], order[1], order[2], order[3] = 0, 3, 1, 2
+    axes.ptr = order
+    axes.len = 4
+    cdef int kind = cnp.NPY_FLOAT32 if dtype == "float32" else cnp.NPY_FLOAT64
+    return cnp.PyArray_Transpose(cnp.PyArray_EMPTY(4, dims, kind, 0), &axes)
+
+
+def channels_last(cnp.ndarray array not None):
+    """`array` itself where its channels are adjacent in memory already, else a copy that is so."""
+    if cnp.PyArray_NDIM(array) != 4:
+        raise TypeError(f"channels_last takes 4-d arrays, got {cnp.PyArray_NDIM(array)}-d")
+    if is_channels_last(array):
+        return array
+    copy = empty_channels_last((<object>array).shape, array.dtype)
+    copy[...] = array
+    return copy
+
+
+# --- instruction sets --------------------------------------------------------------------------------------
+
+def available_isas():
+    """Names of the instruction sets that can be used here, best first.
+
+    Examples
+    --------
+    >>> "scalar" in available_isas()
+    True
+    """
+    cdef int count
+    cdef const fc_isa *isas = fc_isa_list(&count)
+    return [isas[i].name.decode() for i in range(count)]
+
+
+def active_isa():
+    """Name of the instruction set in use."""
+    cdef const fc_isa *isa = fc_active_isa()
+    if isa == NULL:
+        raise_unknown_isa()
+    return isa.name.decode()
+
+
+def set_isa(str name not None):
+    """Uses the instruction set `name` from now on."""
+    if fc_use_isa(name.encode()) != 0:
+        raise ValueError(f"use_isa: no instruction set {name!r} here, available: {', '.join(available_isas())}")
+
+
+def vector_length(dtype):
+    """Elements of `dtype` in a vector of the active instruction set."""
+    active_isa()
+    return (fc_active_isa().f32 if dtype == "float32" else fc_active_isa().f64).vector_length
+
+
+# --- activation --------------------------------------------------------------------------------------------
+
+def relu(cnp.ndarray x not None, cnp.ndarray out not None):
+    cdef const fc_table *table = table_of(x)
+    cdef ptrdiff_t n = cnp.PyArray_SIZE(x)
+    cdef void *source = flat(x, table)
+    cdef void *target = flat_out(out, table)
+    cdef int status
+    with nogil:
+        status = table.relu(source, target, n)
+    check(status)
+
+
+def relu_grad(cnp.ndarray out not None, cnp.ndarray grad not None, cnp.ndarray grad_x not None):
+    cdef const fc_table *table = table_of(out)
+    cdef ptrdiff_t n = cnp.PyArray_SIZE(out)
+    cdef void *value = flat(out, table)
+    cdef void *given = flat(grad, table)
+    cdef void *target = flat_out(grad_x, table)
+    cdef int status
+    with nogil:
+        status = table.relu_grad(value, given, target, n)
+    check(status)

@@ -1,0 +1,73 @@
+/* The only header the Python binding sees: every kernel's signature, stated once, the table type made
+ * from that list, and the choice of a table.
+ *
+ * Arrays of the table's element type (float or double) are passed as void pointers, so that both element
+ * types share one table type. Sizes are ptrdiff_t and already checked by the caller; every kernel
+ * returns a status. */
+#ifndef FASTCONV_H
+#define FASTCONV_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "parallel.h"
+
+/* A channels-last image batch inside some array: element (n, y, x, c) is
+ * data[n * image + y * row + x * pixel + c]. Strides are counted in elements. */
+typedef struct {
+  void *data;
+  ptrdiff_t image, row, pixel;
+} fc_image;
+
+/* A window sliding over an image (h, w) with `channels` channels: kernel size, stride, padding before,
+ * dilation, and the output size they give. */
+typedef struct {
+  ptrdiff_t batch, h, w, channels;
+  ptrdiff_t kh, kw, out_h, out_w;
+  ptrdiff_t stride_y, stride_x, pad_y, pad_x, dilation_y, dilation_x;
+} fc_window;
+
+/* A convolution: its window, the output channels and the groups. */
+typedef struct {
+  fc_window window;
+  ptrdiff_t out_channels, groups;
+} fc_conv2d;
+
+/* What happens to a finished output tile before it is stored: + bias[channel], then clamp to [low, high]
+ * where `clamp` is set. A null pointer leaves its step out. */
+typedef struct {
+  const void *bias;
+  int clamp;
+  double low, high;
+} fc_epilogue;
+
+#define FC_KERNELS(X)                                                                                         \
+  /* elementwise, n contiguous elements */                                                                    \
+  X(relu, (const void *x, void *out, ptrdiff_t n))                                                            \
+  X(relu_grad, (const void *out, const void *grad, void *grad_x, ptrdiff_t n))
+
+#define FC_TABLE_FIELD(name, arguments) int(*name) arguments;
+typedef struct {
+  const char *isa;
+  int element_size;
+  int vector_length; /* elements a vector holds: the tail lengths that tests must cover */
+  FC_KERNELS(FC_TABLE_FIELD)
+} fc_table;
+#undef FC_TABLE_FIELD
+
+/* An instruction set: its name and its float32 and float64 tables. */
+typedef struct {
+  const char *name;
+  const fc_table *f32, *f64;
+} fc_isa;
+
+/* The instruction sets compiled in that this processor can run, best first; `fc_isa_count` of them. */
+const fc_isa *fc_isa_list(int *count);
+/* The one in use. The first call chooses: FASTCONV_ISA by name, or the best. NULL when FASTCONV_ISA names none. */
+const fc_isa *fc_active_isa(void);
+/* Chooses by name; 0 on success, -1 when this processor or build does not have it. */
+int fc_use_isa(const char *name);
+/* Which of the compiled-in instruction sets the processor has, by name (cpu.c). */
+int fc_cpu_has(const char *name);
+
+#endif

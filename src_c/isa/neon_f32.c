@@ -1,0 +1,3 @@
+#define FC_DOUBLE 0
+#include "../simd/neon.h"
+#include "../kernels/all.h"

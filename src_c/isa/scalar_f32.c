@@ -1,0 +1,3 @@
+#define FC_DOUBLE 0
+#include "../simd/scalar.h"
+#include "../kernels/all.h"

@@ -1,0 +1,21 @@
+/* Every kernel as static functions, then this unit's table. The including unit has chosen an instruction set
+ * (a simd header) and an element type (FC_DOUBLE). */
+#include "../fastconv.h"
+
+#include "activation.c"
+
+#define FC_PASTE_(isa, type) fc_table_##isa##_##type
+#define FC_PASTE(isa, type) FC_PASTE_(isa, type)
+#define FC_STRING_(name) #name
+#define FC_STRING(name) FC_STRING_(name)
+#if FC_DOUBLE
+#define FC_TABLE FC_PASTE(FC_ISA, f64)
+#else
+#define FC_TABLE FC_PASTE(FC_ISA, f32)
+#endif
+
+extern const fc_table FC_TABLE;
+#define FC_ENTRY(name, arguments) .name = kernel_##name,
+const fc_table FC_TABLE = {
+    .isa = FC_STRING(FC_ISA), .element_size = sizeof(real), .vector_length = VL, FC_KERNELS(FC_ENTRY)};
+#undef FC_ENTRY

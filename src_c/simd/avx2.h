@@ -1,0 +1,114 @@
+/* AVX2 with FMA. The vocabulary is documented in scalar.h. */
+#ifndef FC_SIMD_H
+#define FC_SIMD_H
+
+#include <immintrin.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#define FC_ISA avx2
+#define FC_MR 6 /* 6 x 2 accumulators, 2 weights, 1 broadcast of 16 registers */
+#define FC_NV 2
+#define FC_INLINE static inline __attribute__((always_inline, unused))
+
+#if FC_DOUBLE
+#define VL 4
+typedef double real;
+typedef __m256d vec;
+#define V_(name) _mm256_##name##_pd
+#else
+#define VL 8
+typedef float real;
+typedef __m256 vec;
+#define V_(name) _mm256_##name##_ps
+#endif
+typedef vec mask; /* all bits of an element set or clear */
+
+/* A sliding window over this table is the mask of the first n elements. */
+#if FC_DOUBLE
+static const int64_t v_window[2 * VL] = {-1, -1, -1, -1};
+#else
+static const int32_t v_window[2 * VL] = {-1, -1, -1, -1, -1, -1, -1, -1};
+#endif
+FC_INLINE __m256i v_first(ptrdiff_t n) { return _mm256_loadu_si256((const __m256i *)(v_window + VL - n)); }
+
+FC_INLINE vec v_load(const real *p) { return V_(loadu)(p); }
+FC_INLINE vec v_load_n(const real *p, ptrdiff_t n) { return V_(maskload)(p, v_first(n)); }
+FC_INLINE void v_store(real *p, vec a) { V_(storeu)(p, a); }
+FC_INLINE void v_store_n(real *p, vec a, ptrdiff_t n) { V_(maskstore)(p, v_first(n), a); }
+FC_INLINE vec v_load_u8_n(const uint8_t *p, ptrdiff_t n) {
+  uint64_t bytes = 0;
+  memcpy(&bytes, p, (size_t)n);
+#if FC_DOUBLE
+  return _mm256_cvtepi32_pd(_mm_cvtepu8_epi32(_mm_cvtsi64_si128((long long)bytes)));
+#else
+  return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_cvtsi64_si128((long long)bytes)));
+#endif
+}
+FC_INLINE void v_store_u8_n(uint8_t *p, vec a, ptrdiff_t n) {
+#if FC_DOUBLE
+  const __m128i words = _mm_packus_epi32(_mm256_cvtpd_epi32(a), _mm_setzero_si128());
+#else
+  const __m256i ints = _mm256_cvtps_epi32(a);
+  const __m128i words = _mm_packus_epi32(_mm256_castsi256_si128(ints), _mm256_extracti128_si256(ints, 1));
+#endif
+  const long long bytes = _mm_cvtsi128_si64(_mm_packus_epi16(words, words));
+  memcpy(p, &bytes, (size_t)n);
+}
+
+FC_INLINE vec v_zero(void) {
+#if FC_DOUBLE
+  return _mm256_setzero_pd();
+#else
+  return _mm256_setzero_ps();
+#endif
+}
+FC_INLINE vec v_set1(real a) { return V_(set1)(a); }
+
+FC_INLINE vec v_add(vec a, vec b) { return V_(add)(a, b); }
+FC_INLINE vec v_sub(vec a, vec b) { return V_(sub)(a, b); }
+FC_INLINE vec v_mul(vec a, vec b) { return V_(mul)(a, b); }
+FC_INLINE vec v_div(vec a, vec b) { return V_(div)(a, b); }
+FC_INLINE vec v_fma(vec a, vec b, vec c) { return V_(fmadd)(a, b, c); }
+FC_INLINE vec v_max(vec a, vec b) { return V_(max)(a, b); }
+FC_INLINE vec v_min(vec a, vec b) { return V_(min)(a, b); }
+FC_INLINE vec v_abs(vec a) { return V_(andnot)(v_set1((real)-0.0), a); }
+FC_INLINE vec v_sqrt(vec a) { return V_(sqrt)(a); }
+FC_INLINE vec v_round(vec a) { return V_(round)(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
+FC_INLINE vec v_exp2i(vec n) {
+#if FC_DOUBLE
+  const __m256i wide = _mm256_cvtepi32_epi64(_mm256_cvtpd_epi32(n));
+  return _mm256_castsi256_pd(_mm256_slli_epi64(_mm256_add_epi64(wide, _mm256_set1_epi64x(1023)), 52));
+#else
+  return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127)), 23));
+#endif
+}
+
+FC_INLINE mask v_lt(vec a, vec b) { return V_(cmp)(a, b, _CMP_LT_OQ); }
+FC_INLINE mask v_le(vec a, vec b) { return V_(cmp)(a, b, _CMP_LE_OQ); }
+FC_INLINE mask v_eq(vec a, vec b) { return V_(cmp)(a, b, _CMP_EQ_OQ); }
+FC_INLINE mask v_isnan(vec a) { return V_(cmp)(a, a, _CMP_UNORD_Q); }
+FC_INLINE mask m_or(mask a, mask b) { return V_(or)(a, b); }
+FC_INLINE mask m_not(mask a) { return V_(xor)(a, V_(cmp)(a, a, _CMP_TRUE_UQ)); }
+FC_INLINE int m_any(mask a) { return V_(movemask)(a) != 0; }
+FC_INLINE vec v_select(mask m, vec yes, vec no) { return V_(blendv)(no, yes, m); }
+
+FC_INLINE real v_sum(vec a) {
+  real lane[VL], total[VL / 2];
+  v_store(lane, a);
+  for (int i = 0; i < VL / 2; i++) total[i] = lane[i] + lane[i + VL / 2];
+  for (int half = VL / 4; half; half /= 2)
+    for (int i = 0; i < half; i++) total[i] += total[i + half];
+  return total[0];
+}
+FC_INLINE real v_hmax(vec a) {
+  real lane[VL];
+  v_store(lane, a);
+  for (int half = VL / 2; half; half /= 2)
+    for (int i = 0; i < half; i++) lane[i] = lane[i] > lane[i + half] ? lane[i] : lane[i + half];
+  return lane[0];
+}
+
+#undef V_
+#endif

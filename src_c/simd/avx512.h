@@ -1,0 +1,88 @@
+/* AVX-512 F, DQ, BW, VL. The vocabulary is documented in scalar.h. */
+#ifndef FC_SIMD_H
+#define FC_SIMD_H
+
+#include <immintrin.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define FC_ISA avx512
+#define FC_MR 14 /* 14 x 2 accumulators, 2 weights, 1 broadcast: the 32 registers; feature maps are 7 * 2^k wide */
+#define FC_NV 2
+#define FC_INLINE static inline __attribute__((always_inline, unused))
+
+#if FC_DOUBLE
+#define VL 8
+typedef double real;
+typedef __m512d vec;
+typedef __mmask8 mask;
+#define V_(name) _mm512_##name##_pd
+#define V_CMP _mm512_cmp_pd_mask
+#else
+#define VL 16
+typedef float real;
+typedef __m512 vec;
+typedef __mmask16 mask;
+#define V_(name) _mm512_##name##_ps
+#define V_CMP _mm512_cmp_ps_mask
+#endif
+
+/* n is at most VL; BZHI takes any such n without a branch */
+FC_INLINE mask v_first(ptrdiff_t n) { return (mask)_bzhi_u32(0xffffffffu, (unsigned)n); }
+
+FC_INLINE vec v_load(const real *p) { return V_(loadu)(p); }
+FC_INLINE vec v_load_n(const real *p, ptrdiff_t n) { return V_(maskz_loadu)(v_first(n), p); }
+FC_INLINE void v_store(real *p, vec a) { V_(storeu)(p, a); }
+FC_INLINE void v_store_n(real *p, vec a, ptrdiff_t n) { V_(mask_storeu)(p, v_first(n), a); }
+#if FC_DOUBLE
+FC_INLINE vec v_load_u8_n(const uint8_t *p, ptrdiff_t n) {
+  return _mm512_cvtepi32_pd(_mm256_cvtepu8_epi32(_mm_maskz_loadu_epi8(v_first(n), p)));
+}
+FC_INLINE void v_store_u8_n(uint8_t *p, vec a, ptrdiff_t n) {
+  _mm256_mask_cvtepi32_storeu_epi8(p, v_first(n), _mm512_cvtpd_epi32(a));
+}
+#else
+FC_INLINE vec v_load_u8_n(const uint8_t *p, ptrdiff_t n) {
+  return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_maskz_loadu_epi8(v_first(n), p)));
+}
+FC_INLINE void v_store_u8_n(uint8_t *p, vec a, ptrdiff_t n) {
+  _mm512_mask_cvtepi32_storeu_epi8(p, v_first(n), _mm512_cvtps_epi32(a));
+}
+#endif
+
+FC_INLINE vec v_zero(void) {
+#if FC_DOUBLE
+  return _mm512_setzero_pd();
+#else
+  return _mm512_setzero_ps();
+#endif
+}
+FC_INLINE vec v_set1(real a) { return V_(set1)(a); }
+
+FC_INLINE vec v_add(vec a, vec b) { return V_(add)(a, b); }
+FC_INLINE vec v_sub(vec a, vec b) { return V_(sub)(a, b); }
+FC_INLINE vec v_mul(vec a, vec b) { return V_(mul)(a, b); }
+FC_INLINE vec v_div(vec a, vec b) { return V_(div)(a, b); }
+FC_INLINE vec v_fma(vec a, vec b, vec c) { return V_(fmadd)(a, b, c); }
+FC_INLINE vec v_max(vec a, vec b) { return V_(max)(a, b); }
+FC_INLINE vec v_min(vec a, vec b) { return V_(min)(a, b); }
+FC_INLINE vec v_abs(vec a) { return V_(abs)(a); }
+FC_INLINE vec v_sqrt(vec a) { return V_(sqrt)(a); }
+FC_INLINE vec v_round(vec a) { return V_(roundscale)(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
+FC_INLINE vec v_exp2i(vec n) { return V_(scalef)(v_set1(1), n); }
+
+FC_INLINE mask v_lt(vec a, vec b) { return V_CMP(a, b, _CMP_LT_OQ); }
+FC_INLINE mask v_le(vec a, vec b) { return V_CMP(a, b, _CMP_LE_OQ); }
+FC_INLINE mask v_eq(vec a, vec b) { return V_CMP(a, b, _CMP_EQ_OQ); }
+FC_INLINE mask v_isnan(vec a) { return V_CMP(a, a, _CMP_UNORD_Q); }
+FC_INLINE mask m_or(mask a, mask b) { return (mask)(a | b); }
+FC_INLINE mask m_not(mask a) { return (mask)~a; }
+FC_INLINE int m_any(mask a) { return a != 0; }
+FC_INLINE vec v_select(mask m, vec yes, vec no) { return V_(mask_blend)(m, no, yes); }
+
+FC_INLINE real v_sum(vec a) { return V_(reduce_add)(a); }
+FC_INLINE real v_hmax(vec a) { return V_(reduce_max)(a); }
+
+#undef V_
+#undef V_CMP
+#endif
