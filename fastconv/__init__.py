@@ -1,6 +1,22 @@
-"""fastconv: convolutional networks on a CPU."""
+"""Convolutional networks on a CPU: C kernels under a layer API that reads like PyTorch."""
 
 from fastconv._kernels import active_isa, available_isas
 from fastconv._kernels import set_isa as use_isa
+from fastconv.autograd import enable_grad, is_grad_enabled, no_grad
+from fastconv.creation import from_dlpack, from_numpy, tensor
+from fastconv.parameter import Parameter
+from fastconv.tensor import Tensor
 
-__all__ = ["active_isa", "available_isas", "use_isa"]
+__all__ = [
+    "Parameter",
+    "Tensor",
+    "active_isa",
+    "available_isas",
+    "enable_grad",
+    "from_dlpack",
+    "from_numpy",
+    "is_grad_enabled",
+    "no_grad",
+    "tensor",
+    "use_isa",
+]
