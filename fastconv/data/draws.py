@@ -1,0 +1,43 @@
+"""Random numbers that belong to a sample, not to the order in which samples are processed.
+
+A sample's key is a hash of seed, epoch and index, and its draws are a hash of the key and a counter. So batch size,
+shuffling and threads cannot change what a sample gets, and a whole batch is drawn in a few array operations, where
+seeding a NumPy generator for every sample would cost more than the training step.
+
+The hash is SplitMix64: G. Steele, D. Lea and C. Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+_GAMMA = np.uint64(0x9E3779B97F4A7C15)
+
+
+def derive(keys: np.ndarray, words: np.ndarray | int) -> np.ndarray:
+    """Keys (uint64, at least 1-d) for sub-streams numbered by `words` (non-negative integers; broadcast)."""
+    z = keys + _GAMMA * (np.atleast_1d(np.asarray(words, np.uint64)) + np.uint64(1))
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return z ^ (z >> np.uint64(31))
+
+
+def sample_keys(seed: int, stream: int, epoch: int, indices: np.ndarray) -> np.ndarray:
+    """One key a sample; `stream` separates uses of the same seed, such as shuffling and augmentation.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> all_at_once = sample_keys(0, 1, 2, np.arange(4))
+    >>> bool(all_at_once[3] == sample_keys(0, 1, 2, np.array([3]))[0])
+    True
+    """
+    root = np.zeros(1, np.uint64)
+    for word in (seed, stream, epoch):
+        root = derive(root, word)
+    return derive(root, indices)
+
+
+def uniform(keys: np.ndarray, count: int) -> np.ndarray:
+    """(len(keys), count) float64 draws from [0, 1)."""
+    return (derive(keys[:, None], np.arange(count)) >> np.uint64(11)) * 2.0**-53
