@@ -91,7 +91,7 @@ def _read(file: io.BufferedIOBase, path: str, available: int, max_bytes: int) ->
     if needed > available:
         raise _error(path, f"is truncated: shape {shape} of {dtype.name} needs {needed} bytes")
     array = np.empty(shape, dtype)
-    unfilled = memoryview(array.reshape(-1).view(np.uint8))
+    unfilled = array.reshape(-1).view(np.uint8).data
     while len(unfilled):
         count = file.readinto(unfilled[:_CHUNK])
         if not count:

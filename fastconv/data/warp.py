@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from fastconv import checks
+from fastconv.arrays import standardize
 from fastconv.errors import ShapeError
 from fastconv.reference.warp import affine_warp as _affine_warp
 
@@ -35,7 +36,7 @@ def affine_warp(images: np.ndarray, matrices: np.ndarray, fill: float = 0.0) -> 
     ShapeError
         If `images` is not 4-d, or `matrices` not (N, 2, 3).
     TypeError
-        If `images` is not float32 or float64, or `matrices` not real numbers.
+        If `images` is not float32 or float64, or `matrices` does not hold real numbers.
     ValueError
         If `fill` is not finite.
 
@@ -47,9 +48,7 @@ def affine_warp(images: np.ndarray, matrices: np.ndarray, fill: float = 0.0) -> 
     array([[[[2., 3., 0.]]]])
     """
     images = check_images("affine_warp", images)
-    matrices = np.asarray(matrices)
-    if matrices.dtype.kind not in "iuf":
-        raise TypeError(f"affine_warp: matrices must be real numbers, got {matrices.dtype}")
+    matrices = standardize(matrices, "affine_warp: matrices")
     if matrices.shape != (len(images), 2, 3):
         raise ShapeError(f"affine_warp: matrices must have shape ({len(images)}, 2, 3), got {matrices.shape}")
     return _affine_warp(images, matrices, checks.number(fill, "affine_warp", "fill"))
@@ -57,8 +56,8 @@ def affine_warp(images: np.ndarray, matrices: np.ndarray, fill: float = 0.0) -> 
 
 def check_images(op: str, images: np.ndarray) -> np.ndarray:
     """Return `images` as an array, or raise unless it is float32 or float64 and (N, C, H, W)."""
-    images = np.asarray(images)
-    if images.dtype not in (np.float32, np.float64):
+    images = standardize(images, f"{op}: images")
+    if images.dtype.kind != "f":
         raise TypeError(f"{op}: images must be float32 or float64, got {images.dtype}")
     checks.ndim(images, (4,), op, "images", "(N, C, H, W)")
     return images
