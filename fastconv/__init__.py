@@ -1,5 +1,6 @@
 """Convolutional networks on a CPU: C kernels under a layer API that reads like PyTorch."""
 
+from fastconv import functional
 from fastconv._kernels import active_isa, available_isas
 from fastconv._kernels import set_isa as use_isa
 from fastconv.autograd import enable_grad, is_grad_enabled, no_grad
@@ -15,6 +16,7 @@ __all__ = [
     "enable_grad",
     "from_dlpack",
     "from_numpy",
+    "functional",
     "is_grad_enabled",
     "no_grad",
     "tensor",

@@ -89,12 +89,12 @@ def needs_grad(*inputs: Any) -> bool:
     return False
 
 
-def record(out: np.ndarray, backward: Backward, inputs: Sequence[Any]) -> Tensor:
+def record(out: Any, backward: Backward, inputs: Sequence[Any]) -> Tensor:
     """Return `out` as a Tensor, and keep `backward` if the tape is on and an input requires a gradient.
 
     Parameters
     ----------
-    out : numpy.ndarray
+    out : numpy.ndarray or NumPy scalar
         What the operation computed.
     backward : callable
         Takes the gradient of `out` and returns a sequence with one gradient per input, None where there is none. It
@@ -145,6 +145,14 @@ def backward(tensor: Tensor, gradient: Any = None) -> None:
         raise RuntimeError("backward: the tensor requires no gradient, nothing was recorded")
     grad: np.ndarray | None = _first_gradient(tensor, gradient)
     root = tensor.node or tensor
+    with np.errstate(all="ignore"):  # inf and nan travel without warnings, as in the kernels
+        found = _walk(root, grad)
+    # Only now, so that an error on the way leaves every gradient as it was.
+    _accumulate(found, gradient)
+
+
+def _walk(root: Node | Tensor, grad: np.ndarray | None) -> list[tuple[Tensor, np.ndarray | None]]:
+    """Run the closures from `root` down, freeing them, and return the leaves with their gradients."""
     waiting = _count_consumers(root)
     gradients: dict[Node | Tensor, np.ndarray | None] = {root: grad}
     leaves: list[Tensor] = []
@@ -157,7 +165,7 @@ def backward(tensor: Tensor, gradient: Any = None) -> None:
         grad = gradients.pop(source)
         sources, closure = source.sources, source.backward
         source.sources, source.backward = [], None
-        parts = closure(grad) if grad is not None and closure is not None else [None] * len(sources)
+        parts = closure(np.asarray(grad)) if grad is not None and closure is not None else [None] * len(sources)
         del closure, source, grad
         for into, part in zip(sources, parts, strict=True):
             if into is None:
@@ -167,8 +175,7 @@ def backward(tensor: Tensor, gradient: Any = None) -> None:
             waiting[into] -= 1
             if not waiting[into]:
                 ready.append(into)
-    # Only now, so that an error on the way leaves every gradient as it was.
-    _accumulate([(leaf, gradients[leaf]) for leaf in leaves], gradient)
+    return [(leaf, gradients[leaf]) for leaf in leaves]
 
 
 def _first_gradient(tensor: Tensor, gradient: Any) -> np.ndarray:
@@ -215,8 +222,9 @@ def _accumulate(found: list[tuple[Tensor, np.ndarray | None]], given: Any) -> No
     for leaf, grad in found:
         if grad is None:
             continue
+        grad = np.asarray(grad)  # ufuncs make scalars of 0-d arrays
         if leaf.grad is not None:
-            grad = leaf.grad.data + grad
+            grad = np.asarray(leaf.grad.data + grad)
         elif given is not None or id(grad) in seen or grad.base is not None or not grad.flags.writeable:
             grad = grad.copy(order="C" if isinstance(leaf, Parameter) else "K")
         seen.add(id(grad))

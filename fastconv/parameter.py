@@ -53,9 +53,9 @@ class Parameter(Tensor):
         self.grad = None
         self.node = None
         self.requires_grad = bool(requires_grad)
-        self._store(array_of(data, "Parameter: data"))
+        self._store(array_of(data, "Parameter: data"), None)
 
-    def _store(self, values: np.ndarray, dtype: np.dtype | None = None) -> None:
+    def _store(self, values: np.ndarray, dtype: np.dtype | None) -> None:
         """Take a copy of `values` as the new storage."""
         if values.dtype.kind != "f":
             raise TypeError(f"Parameter: data must be float32 or float64, got {values.dtype}")
@@ -64,6 +64,11 @@ class Parameter(Tensor):
         self.data.flags.writeable = False
         self.version += 1
         self.cache.clear()
+
+    def convert(self, dtype: np.dtype) -> None:
+        """Change the dtype to float32 or float64 and forget the gradient."""
+        self._store(self.data, dtype)
+        self.grad = None
 
     def numpy(self) -> np.ndarray:
         """Return a read-only view of the values."""
