@@ -25,6 +25,13 @@ cdef extern from "fastconv.h" nogil:
         const char *isa
         int element_size
         int vector_length
+        int (*conv2d_packed_size)(const fc_conv2d *conv, int backward, ptrdiff_t *size) noexcept nogil
+        int (*conv2d_pack)(const fc_conv2d *conv, int backward, const void *weight, void *packed) noexcept nogil
+        int (*conv2d)(const fc_conv2d *conv, fc_image x, const void *packed, const fc_epilogue *epilogue,
+                      fc_image out) noexcept nogil
+        int (*conv2d_grad_input)(const fc_conv2d *conv, fc_image grad, const void *packed, fc_image grad_x) noexcept nogil
+        int (*conv2d_grad_weight)(const fc_conv2d *conv, fc_image x, fc_image grad, void *grad_weight) noexcept nogil
+        int (*channel_sum)(const fc_window *window, fc_image grad, void *sums) noexcept nogil
         int (*relu)(const void *x, void *out, ptrdiff_t n) noexcept nogil
         int (*relu_grad)(const void *out, const void *grad, void *grad_x, ptrdiff_t n) noexcept nogil
 

@@ -168,6 +168,96 @@ def vector_length(dtype):
     return (fc_active_isa().f32 if dtype == "float32" else fc_active_isa().f64).vector_length
 
 
+# --- convolution -------------------------------------------------------------------------------------------
+
+cdef class Conv2d:
+    """The sizes of a convolution, checked by `functional` once and kept."""
+    cdef fc_conv2d sizes
+    cdef readonly tuple out_shape
+
+    def __init__(self, batch, channels, h, w, out_channels, kernel, out, stride, padding, dilation, groups):
+        self.sizes.window = fc_window(batch, h, w, channels, kernel[0], kernel[1], out[0], out[1], stride[0], stride[1],
+                                      padding[0], padding[1], dilation[0], dilation[1])
+        self.sizes.out_channels = out_channels
+        self.sizes.groups = groups
+        self.out_shape = (batch, out_channels, out[0], out[1])
+
+
+def conv2d_pack(Conv2d conv not None, cnp.ndarray weight not None, bint backward=False):
+    """Weights (out, in / groups, kh, kw) as the active instruction set's micro-kernel wants them."""
+    cdef const fc_table *table = table_of(weight)
+    cdef void *source = flat(weight, table)
+    cdef cnp.npy_intp size
+    cdef ptrdiff_t elements
+    cdef int status
+    table.conv2d_packed_size(&conv.sizes, backward, &elements)
+    size = elements
+    cdef cnp.ndarray packed = cnp.PyArray_EMPTY(1, &size, cnp.PyArray_TYPE(weight), 0)
+    cdef void *target = cnp.PyArray_DATA(packed)
+    with nogil:
+        status = table.conv2d_pack(&conv.sizes, backward, source, target)
+    check(status)
+    return packed
+
+
+def conv2d(Conv2d conv not None, cnp.ndarray x not None, cnp.ndarray packed not None, cnp.ndarray bias,
+           cnp.ndarray out not None):
+    cdef const fc_table *table = table_of(x)
+    cdef fc_image source, target
+    cdef fc_epilogue epilogue
+    cdef int status
+    image_of(x, table, &source)
+    image_of(out, table, &target)
+    epilogue.bias = NULL if bias is None else flat(bias, table)
+    epilogue.clamp = 0
+    epilogue.low = epilogue.high = 0
+    cdef void *weights = flat(packed, table)
+    with nogil:
+        status = table.conv2d(&conv.sizes, source, weights, &epilogue, target)
+    check(status)
+
+
+def conv2d_grad_input(Conv2d conv not None, cnp.ndarray grad not None, cnp.ndarray packed not None,
+                      cnp.ndarray grad_x not None):
+    cdef const fc_table *table = table_of(grad)
+    cdef fc_image source, target
+    cdef int status
+    image_of(grad, table, &source)
+    image_of(grad_x, table, &target)
+    cdef void *weights = flat(packed, table)
+    with nogil:
+        status = table.conv2d_grad_input(&conv.sizes, source, weights, target)
+    check(status)
+
+
+def conv2d_grad_weight(Conv2d conv not None, cnp.ndarray x not None, cnp.ndarray grad not None,
+                       cnp.ndarray grad_weight not None):
+    cdef const fc_table *table = table_of(x)
+    cdef fc_image source, given
+    cdef int status
+    image_of(x, table, &source)
+    image_of(grad, table, &given)
+    cdef void *target = flat_out(grad_weight, table)
+    with nogil:
+        status = table.conv2d_grad_weight(&conv.sizes, source, given, target)
+    check(status)
+
+
+def channel_sum(cnp.ndarray grad not None, cnp.ndarray sums not None):
+    """Sums over every axis but the channels."""
+    cdef const fc_table *table = table_of(grad)
+    cdef fc_image source
+    cdef fc_window window
+    cdef int status
+    image_of(grad, table, &source)
+    window.batch, window.channels = cnp.PyArray_DIM(grad, 0), cnp.PyArray_DIM(grad, 1)
+    window.out_h, window.out_w = cnp.PyArray_DIM(grad, 2), cnp.PyArray_DIM(grad, 3)
+    cdef void *target = flat_out(sums, table)
+    with nogil:
+        status = table.channel_sum(&window, source, target)
+    check(status)
+
+
 # --- activation --------------------------------------------------------------------------------------------
 
 def relu(cnp.ndarray x not None, cnp.ndarray out not None):

@@ -42,6 +42,14 @@ typedef struct {
 } fc_epilogue;
 
 #define FC_KERNELS(X)                                                                                         \
+  /* Convolution. Packed weights are what conv2d_pack makes of weights (out, in / groups, kh, kw) for the forward     \
+   * product or, `backward`, for the input gradient; they fit the instruction set that packed them. */              \
+  X(conv2d_packed_size, (const fc_conv2d *conv, int backward, ptrdiff_t *size))                               \
+  X(conv2d_pack, (const fc_conv2d *conv, int backward, const void *weight, void *packed))                     \
+  X(conv2d, (const fc_conv2d *conv, fc_image x, const void *packed, const fc_epilogue *epilogue, fc_image out)) \
+  X(conv2d_grad_input, (const fc_conv2d *conv, fc_image grad, const void *packed, fc_image grad_x))           \
+  X(conv2d_grad_weight, (const fc_conv2d *conv, fc_image x, fc_image grad, void *grad_weight))                \
+  X(channel_sum, (const fc_window *window, fc_image grad, void *sums))                                        \
   /* elementwise, n contiguous elements */                                                                    \
   X(relu, (const void *x, void *out, ptrdiff_t n))                                                            \
   X(relu_grad, (const void *out, const void *grad, void *grad_x, ptrdiff_t n))

@@ -2,7 +2,12 @@
  * (a simd header) and an element type (FC_DOUBLE). */
 #include "../fastconv.h"
 
+#include <string.h>
+
 #include "activation.c"
+#include "gemm.c"
+#include "conv.c"
+#include "conv_weight.c"
 
 #define FC_PASTE_(isa, type) fc_table_##isa##_##type
 #define FC_PASTE(isa, type) FC_PASTE_(isa, type)

@@ -1,0 +1,300 @@
+/* Direct convolution on channels-last images, as a product over taps.
+ *
+ * Forward and input gradient are one routine: output pixel (y, x) is the sum, over a grid of taps, of the packed
+ * weights times the input pixel at (y * stride + first + tap * step). The input gradient of a strided convolution is
+ * stride_y * stride_x such products, one for each residue of the pixel, over the taps that reach it: no zero is
+ * multiplied. A band of the output is worked on at a time; where its taps leave the image, the band's input is first
+ * copied into scratch memory with the zeros around it. */
+
+typedef struct {
+  fc_image in, out;
+  ptrdiff_t batch, groups;
+  ptrdiff_t in_h, in_w, in_channels;    /* channels of one group */
+  ptrdiff_t out_h, out_w, out_channels; /* of one group */
+  ptrdiff_t taps_y, taps_x, first_y, first_x, step_y, step_x, stride_y, stride_x;
+  const real *packed; /* [group][panel][tap y][tap x][input channel][panel width] */
+  ptrdiff_t group_weights;
+  const real *bias;
+  int clamp;
+  real low, high;
+  /* how the work is cut */
+  ptrdiff_t rows, columns, bands_y, bands_x; /* a band, and their number */
+  ptrdiff_t panels, panels_a_piece, chunks;
+  int copied; /* bands are copied into scratch */
+  int gather_y, gather_x;
+  ptrdiff_t copy_rows, copy_columns; /* pixels of a band's copy */
+  void *scratch;
+} fc_product;
+
+/* What a worker has at the start of its scratch memory. */
+typedef struct {
+  ptrdiff_t band, rows, columns; /* the band last prepared, and the size its row tables were made for */
+} fc_band_state;
+
+/* The input of a band as the tiles see it: the first pixel, and the steps to the next output row, output pixel and tap. */
+typedef struct {
+  const real *base;
+  ptrdiff_t row, pixel, tap_y, tap_x;
+} fc_band;
+
+enum {
+  BAND_BYTES = 256 << 10, /* of a band's copy: it stays in the second-level cache beside a panel of weights */
+  BAND_PIXELS = 1 << 10,
+  PIECE_PRODUCTS = 1 << 21, /* multiply-adds a piece at least, about 25 us */
+  PIECES = 16
+};
+
+static ptrdiff_t extent(ptrdiff_t outputs, ptrdiff_t stride, ptrdiff_t taps, ptrdiff_t step) {
+  return (outputs - 1) * stride + (taps - 1) * step + 1;
+}
+
+/* Sets the pixels that a band of rows x columns outputs reads: a run of them, or, where that is shorter, tap by tap. */
+static void plan_copy(fc_product *p) {
+  const ptrdiff_t run_y = extent(p->rows, p->stride_y, p->taps_y, p->step_y);
+  const ptrdiff_t run_x = extent(p->columns, p->stride_x, p->taps_x, p->step_x);
+  p->gather_y = p->rows * p->taps_y < run_y;
+  p->gather_x = p->columns * p->taps_x < run_x;
+  p->copy_rows = p->gather_y ? p->rows * p->taps_y : run_y;
+  p->copy_columns = p->gather_x ? p->columns * p->taps_x : run_x;
+}
+
+static ptrdiff_t copy_bytes(const fc_product *p) {
+  return p->copied ? p->copy_rows * p->copy_columns * p->in_channels * (ptrdiff_t)sizeof(real) : 0;
+}
+
+/* Cuts the work into bands and pieces, by sizes alone. */
+static void plan_bands(fc_product *p, ptrdiff_t band_pixels, ptrdiff_t band_bytes) {
+  p->copied = p->first_y < 0 || p->first_x < 0 ||
+              p->first_y + extent(p->out_h, p->stride_y, p->taps_y, p->step_y) > p->in_h ||
+              p->first_x + extent(p->out_w, p->stride_x, p->taps_x, p->step_x) > p->in_w;
+  p->columns = min_size(p->out_w, max_size(band_pixels, 64));
+  p->rows = min_size(p->out_h, max_size(1, band_pixels / p->columns));
+  plan_copy(p);
+  while (copy_bytes(p) > band_bytes && (p->rows > 1 || p->columns > 64)) {
+    if (p->rows > 1)
+      p->rows = (p->rows + 1) / 2;
+    else
+      p->columns = (p->columns + 1) / 2;
+    plan_copy(p);
+  }
+  p->bands_y = ceil_div(p->out_h, p->rows);
+  p->rows = ceil_div(p->out_h, p->bands_y); /* of equal height */
+  p->bands_x = ceil_div(p->out_w, p->columns);
+  p->columns = ceil_div(p->out_w, p->bands_x);
+  plan_copy(p);
+}
+
+static void copy_pixels(const fc_product *p, real *to, const real *from, ptrdiff_t pixels) {
+  const ptrdiff_t channels = p->in_channels;
+  if (p->in.pixel == channels) {
+    memcpy(to, from, (size_t)(pixels * channels) * sizeof(real));
+    return;
+  }
+  for (ptrdiff_t i = 0; i < pixels; i++)
+    memcpy(to + i * channels, from + i * p->in.pixel, (size_t)channels * sizeof(real));
+}
+
+/* Copies input row y, or zeros, for `columns` output pixels from x on. */
+static void copy_row(const fc_product *p, real *to, const real *image, ptrdiff_t y, ptrdiff_t x, ptrdiff_t columns) {
+  const ptrdiff_t channels = p->in_channels, first = x * p->stride_x + p->first_x;
+  const size_t pixel_bytes = (size_t)channels * sizeof(real);
+  if (y < 0 || y >= p->in_h) {
+    memset(to, 0, (size_t)p->copy_columns * pixel_bytes);
+    return;
+  }
+  const real *row = image + y * p->in.row;
+  if (p->gather_x) {
+    for (ptrdiff_t i = 0; i < columns; i++)
+      for (ptrdiff_t tap = 0; tap < p->taps_x; tap++, to += channels) {
+        const ptrdiff_t at = first + i * p->stride_x + tap * p->step_x;
+        if (at < 0 || at >= p->in_w)
+          memset(to, 0, pixel_bytes);
+        else
+          memcpy(to, row + at * p->in.pixel, pixel_bytes);
+      }
+    return;
+  }
+  const ptrdiff_t run = extent(columns, p->stride_x, p->taps_x, p->step_x);
+  const ptrdiff_t begin = min_size(max_size(0, -first), run), end = max_size(begin, min_size(run, p->in_w - first));
+  memset(to, 0, (size_t)begin * pixel_bytes);
+  if (end > begin) copy_pixels(p, to + begin * channels, row + (first + begin) * p->in.pixel, end - begin);
+  memset(to + end * channels, 0, (size_t)(run - end) * pixel_bytes);
+}
+
+/* Lays out the input of the band at output (y, x) of an image whose first channel of the group is at `image`. */
+static fc_band open_band(const fc_product *p, const real *image, ptrdiff_t y, ptrdiff_t x, ptrdiff_t rows,
+                         ptrdiff_t columns, real *copy, int fresh) {
+  if (!p->copied)
+    return (fc_band){image + (y * p->stride_y + p->first_y) * p->in.row + (x * p->stride_x + p->first_x) * p->in.pixel,
+                     p->stride_y * p->in.row, p->stride_x * p->in.pixel, p->step_y * p->in.row,
+                     p->step_x * p->in.pixel};
+  const ptrdiff_t channels = p->in_channels, pitch = p->copy_columns * channels;
+  const ptrdiff_t first = y * p->stride_y + p->first_y;
+  if (!fresh) { /* already copied by the piece before */
+  } else if (p->gather_y) {
+    for (ptrdiff_t i = 0; i < rows; i++)
+      for (ptrdiff_t tap = 0; tap < p->taps_y; tap++)
+        copy_row(p, copy + (i * p->taps_y + tap) * pitch, image, first + i * p->stride_y + tap * p->step_y, x, columns);
+  } else {
+    const ptrdiff_t run = extent(rows, p->stride_y, p->taps_y, p->step_y);
+    for (ptrdiff_t i = 0; i < run; i++) copy_row(p, copy + i * pitch, image, first + i, x, columns);
+  }
+  return (fc_band){copy, p->gather_y ? p->taps_y * pitch : p->stride_y * pitch,
+                   p->gather_x ? p->taps_x * channels : p->stride_x * channels,
+                   p->gather_y ? pitch : p->step_y * pitch, p->gather_x ? channels : p->step_x * channels};
+}
+
+FC_INLINE size_t round64(size_t bytes) { return (bytes + 63) & ~(size_t)63; }
+
+/* --- forward and input gradient ---------------------------------------------------------------------------------- */
+
+static void product_piece(void *context, ptrdiff_t piece, int worker) {
+  const fc_product *p = context;
+  const ptrdiff_t chunk = piece % p->chunks, band_index = piece / p->chunks;
+  const ptrdiff_t band_x = band_index % p->bands_x, band_y = band_index / p->bands_x % p->bands_y;
+  const ptrdiff_t image = band_index / p->bands_x / p->bands_y % p->batch;
+  const ptrdiff_t group = band_index / p->bands_x / p->bands_y / p->batch;
+  const ptrdiff_t y = band_y * p->rows, x = band_x * p->columns;
+  const ptrdiff_t rows = min_size(p->rows, p->out_h - y), columns = min_size(p->columns, p->out_w - x);
+  if (rows <= 0 || columns <= 0) return;
+
+  char *scratch = fc_scratch_part(p->scratch, worker);
+  fc_band_state *state = (fc_band_state *)scratch;
+  const size_t table = round64((size_t)(p->rows * p->columns) * sizeof(ptrdiff_t));
+  const ptrdiff_t merged_taps = p->taps_y * p->taps_x;
+  ptrdiff_t *a_row = (ptrdiff_t *)(scratch + 64), *c_row = (ptrdiff_t *)(scratch + 64 + table);
+  ptrdiff_t *segment = (ptrdiff_t *)(scratch + 64 + 2 * table);
+  real *copy = (real *)(scratch + 64 + 2 * table + round64((size_t)merged_taps * sizeof(ptrdiff_t)));
+
+  const real *in = (const real *)p->in.data + image * p->in.image + group * p->in_channels;
+  const fc_band band = open_band(p, in, y, x, rows, columns, copy, state->band != band_index);
+  const int merged = band.tap_x == p->in_channels || p->taps_x == 1;
+  const ptrdiff_t segments = merged ? p->taps_y : merged_taps;
+  if (state->rows != rows || state->columns != columns) {
+    for (ptrdiff_t i = 0, m = 0; i < rows; i++)
+      for (ptrdiff_t j = 0; j < columns; j++, m++) {
+        a_row[m] = i * band.row + j * band.pixel;
+        c_row[m] = i * p->out.row + j * p->out.pixel;
+      }
+    for (ptrdiff_t s = 0; s < segments; s++)
+      segment[s] = merged ? s * band.tap_y : s / p->taps_x * band.tap_y + s % p->taps_x * band.tap_x;
+  }
+  *state = (fc_band_state){band_index, rows, columns};
+
+  const ptrdiff_t products = merged_taps * p->in_channels;
+  const ptrdiff_t first_channel = group * p->out_channels;
+  fc_tile tile = {.a = band.base,
+                  .segment = segment,
+                  .segments = segments,
+                  .length = merged ? p->taps_x * p->in_channels : p->in_channels,
+                  .a_step = 1,
+                  .clamp = p->clamp,
+                  .low = p->low,
+                  .high = p->high};
+  real *out = (real *)p->out.data + image * p->out.image + y * p->out.row + x * p->out.pixel + first_channel;
+  const ptrdiff_t last = min_size(p->panels, (chunk + 1) * p->panels_a_piece);
+  for (ptrdiff_t panel = chunk * p->panels_a_piece; panel < last; panel++) {
+    const ptrdiff_t column = panel * FC_PANEL;
+    tile.b = p->packed + group * p->group_weights + column * products;
+    tile.b_step = panel_width(p->out_channels, column);
+    tile.columns = min_size(FC_PANEL, p->out_channels - column);
+    tile.bias = p->bias ? p->bias + first_channel + column : NULL;
+    tile.c = out + column;
+    run_tiles(&tile, rows * columns, a_row, c_row);
+  }
+}
+
+static ptrdiff_t packed_group(ptrdiff_t columns, ptrdiff_t products) { return ceil_div(columns, VL) * VL * products; }
+
+static int run_product(fc_product *p) {
+  if (p->batch == 0 || p->out_h <= 0 || p->out_w <= 0 || p->out_channels == 0) return FC_OK;
+  const ptrdiff_t products = p->taps_y * p->taps_x * p->in_channels;
+  const double work = (double)p->batch * p->groups * p->out_h * p->out_w * p->out_channels * (double)(products + 1);
+  p->group_weights = packed_group(p->out_channels, products);
+  p->panels = ceil_div(p->out_channels, FC_PANEL);
+  /* Weights larger than the image: share out panels, each read once. Else share out bands. */
+  const int by_panels = p->panels >= 4 && products * p->out_channels > p->in_h * p->in_w * p->in_channels;
+  const double wanted = work / PIECE_PRODUCTS;
+  const ptrdiff_t pieces = wanted < 1 ? 1 : wanted > PIECES ? PIECES : (ptrdiff_t)wanted;
+  const ptrdiff_t planes = p->batch * p->groups;
+  ptrdiff_t pixels = by_panels ? BAND_PIXELS : min_size(BAND_PIXELS, ceil_div(p->out_h * p->out_w * planes, pieces));
+  plan_bands(p, max_size(pixels, 4 * FC_MR), BAND_BYTES);
+  const ptrdiff_t bands = planes * p->bands_y * p->bands_x;
+  p->chunks = by_panels ? min_size(p->panels, ceil_div(pieces, bands)) : 1;
+  p->panels_a_piece = ceil_div(p->panels, p->chunks);
+  p->chunks = ceil_div(p->panels, p->panels_a_piece);
+
+  const size_t tables = 64 + 2 * round64((size_t)(p->rows * p->columns) * sizeof(ptrdiff_t)) +
+                        round64((size_t)(p->taps_y * p->taps_x) * sizeof(ptrdiff_t));
+  const int workers = fc_workers();
+  p->scratch = fc_scratch_acquire(workers, tables + (size_t)copy_bytes(p));
+  if (!p->scratch) return FC_NO_MEMORY;
+  for (int i = 0; i < workers; i++) *(fc_band_state *)fc_scratch_part(p->scratch, i) = (fc_band_state){-1, -1, -1};
+  const int status = fc_parallel(bands * p->chunks, work, product_piece, p);
+  fc_scratch_release(p->scratch);
+  return status;
+}
+
+static int kernel_conv2d(const fc_conv2d *c, fc_image x, const void *packed, const fc_epilogue *epilogue, fc_image out) {
+  const fc_window *w = &c->window;
+  fc_product p = {.in = x, .out = out, .batch = w->batch, .groups = c->groups,
+                  .in_h = w->h, .in_w = w->w, .in_channels = w->channels / c->groups,
+                  .out_h = w->out_h, .out_w = w->out_w, .out_channels = c->out_channels / c->groups,
+                  .taps_y = w->kh, .taps_x = w->kw, .first_y = -w->pad_y, .first_x = -w->pad_x,
+                  .step_y = w->dilation_y, .step_x = w->dilation_x, .stride_y = w->stride_y, .stride_x = w->stride_x,
+                  .packed = packed, .bias = epilogue->bias,
+                  .clamp = epilogue->clamp, .low = (real)epilogue->low, .high = (real)epilogue->high};
+  return run_product(&p);
+}
+
+/* The taps of one axis that reach the input positions r, r + stride, ...: tap `first` and every `every`-th after it. */
+typedef struct {
+  ptrdiff_t first, every, count;
+  ptrdiff_t positions;     /* how many input positions */
+  ptrdiff_t origin, step;  /* where position 0 reads the output gradient with the last of them, and the step to the one before */
+} fc_phase;
+
+static ptrdiff_t gcd(ptrdiff_t a, ptrdiff_t b) { return b ? gcd(b, a % b) : a; }
+
+static fc_phase phase_of(ptrdiff_t r, ptrdiff_t size, ptrdiff_t kernel, ptrdiff_t stride, ptrdiff_t pad, ptrdiff_t dilation) {
+  const ptrdiff_t common = gcd(stride, dilation);
+  fc_phase f = {.every = stride / common, .step = dilation / common, .positions = r < size ? ceil_div(size - r, stride) : 0};
+  while (f.first < kernel && f.first < f.every && (r + pad - f.first * dilation) % stride != 0) f.first++;
+  if (f.first >= kernel || f.first >= f.every) return f;
+  f.count = ceil_div(kernel - f.first, f.every);
+  f.origin = (r + pad - (f.first + (f.count - 1) * f.every) * dilation) / stride;
+  return f;
+}
+
+static void zero_image(const fc_product *p) {
+  for (ptrdiff_t n = 0; n < p->batch; n++)
+    for (ptrdiff_t y = 0; y < p->out_h; y++)
+      for (ptrdiff_t x = 0; x < p->out_w; x++)
+        memset((real *)p->out.data + n * p->out.image + y * p->out.row + x * p->out.pixel, 0,
+               (size_t)(p->groups * p->out_channels) * sizeof(real));
+}
+
+static int kernel_conv2d_grad_input(const fc_conv2d *c, fc_image grad, const void *packed, fc_image grad_x) {
+  const fc_window *w = &c->window;
+  const real *weights = packed;
+  for (ptrdiff_t ry = 0; ry < w->stride_y && ry < w->h; ry++)
+    for (ptrdiff_t rx = 0; rx < w->stride_x && rx < w->w; rx++) {
+      const fc_phase fy = phase_of(ry, w->h, w->kh, w->stride_y, w->pad_y, w->dilation_y);
+      const fc_phase fx = phase_of(rx, w->w, w->kw, w->stride_x, w->pad_x, w->dilation_x);
+      const fc_image out = {(real *)grad_x.data + ry * grad_x.row + rx * grad_x.pixel, grad_x.image,
+                            w->stride_y * grad_x.row, w->stride_x * grad_x.pixel};
+      fc_product p = {.in = grad, .out = out, .batch = w->batch, .groups = c->groups,
+                      .in_h = w->out_h, .in_w = w->out_w, .in_channels = c->out_channels / c->groups,
+                      .out_h = fy.positions, .out_w = fx.positions, .out_channels = w->channels / c->groups,
+                      .taps_y = fy.count, .taps_x = fx.count, .first_y = fy.origin, .first_x = fx.origin,
+                      .step_y = fy.step, .step_x = fx.step, .stride_y = 1, .stride_x = 1, .packed = weights};
+      if (fy.count == 0 || fx.count == 0 || p.in_channels == 0 || w->out_h == 0 || w->out_w == 0) {
+        zero_image(&p);
+        continue;
+      }
+      const int status = run_product(&p);
+      if (status != FC_OK) return status;
+      weights += c->groups * packed_group(p.out_channels, fy.count * fx.count * p.in_channels);
+    }
+  return FC_OK;
+}

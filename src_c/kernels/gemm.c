@@ -1,0 +1,125 @@
+/* The micro-kernel every product runs on.
+ *
+ *     C[m][n] (+)= sum over segments s, k:  A[a_row[m] + segment[s] + k * a_step] * B[(s * length + k) * b_step + n]
+ *
+ * for one register tile of at most FC_MR rows and FC_NV * VL columns, then the epilogue. A is read by one pointer
+ * a row, so a row may be a pixel of an image (k runs over channels, a segment is a tap row) as well as a channel
+ * (k runs over pixels, a_step is the pixel's pitch). B is read in whole vectors: packed panels, or a matrix whose
+ * rows are at least that wide. */
+
+enum { FC_PANEL = FC_NV * VL }; /* columns of a full panel */
+
+typedef struct {
+  const real *a;
+  const ptrdiff_t *a_row, *segment;
+  ptrdiff_t segments, length, a_step;
+  const real *b;
+  ptrdiff_t b_step;
+  real *c;
+  const ptrdiff_t *c_row;
+  ptrdiff_t columns; /* columns stored; the tile has one vector if they fit into it */
+  const real *bias;  /* one a column, or NULL */
+  int accumulate;    /* add to what C holds */
+  int clamp;
+  real low, high;
+} fc_tile;
+
+FC_INLINE vec finish(vec value, const fc_tile *t, const real *c, ptrdiff_t column, ptrdiff_t n) {
+  if (t->accumulate) value = v_add(value, v_load_n(c + column, n));
+  if (t->bias) value = v_add(value, v_load_n(t->bias + column, n));
+  if (t->clamp) value = v_min(v_set1(t->high), v_max(v_set1(t->low), value)); /* a NaN stays */
+  return value;
+}
+
+FC_INLINE void tile_body(const int rows, const int vectors, const fc_tile *t, const ptrdiff_t *a_row,
+                         const ptrdiff_t *c_row) {
+  vec sum[FC_MR][FC_NV];
+  const real *a[FC_MR];
+#pragma GCC unroll 16
+  for (int m = 0; m < rows; m++) {
+    a[m] = t->a + a_row[m];
+#pragma GCC unroll 8
+    for (int v = 0; v < vectors; v++) sum[m][v] = v_zero();
+  }
+  const real *b = t->b;
+  const ptrdiff_t a_step = t->a_step, b_step = t->b_step;
+  for (ptrdiff_t s = 0; s < t->segments; s++) {
+    ptrdiff_t i = t->segment[s];
+    for (ptrdiff_t k = t->length; k > 0; k--) {
+      vec weight[FC_NV];
+#pragma GCC unroll 8
+      for (int v = 0; v < vectors; v++) weight[v] = v_load(b + v * VL);
+#pragma GCC unroll 16
+      for (int m = 0; m < rows; m++) {
+        const vec value = v_set1(a[m][i]);
+#pragma GCC unroll 8
+        for (int v = 0; v < vectors; v++) sum[m][v] = v_fma(value, weight[v], sum[m][v]);
+      }
+      i += a_step;
+      b += b_step;
+    }
+  }
+  const ptrdiff_t tail = t->columns - (vectors - 1) * VL;
+  const int plain = !t->accumulate && !t->bias && !t->clamp;
+#pragma GCC unroll 16
+  for (int m = 0; m < rows; m++) {
+    real *c = t->c + c_row[m];
+#pragma GCC unroll 8
+    for (int v = 0; v < vectors; v++) {
+      const ptrdiff_t n = v + 1 < vectors ? VL : tail;
+      vec value = sum[m][v];
+      if (!plain) value = finish(value, t, c, v * VL, n);
+      if (n == VL)
+        v_store(c + v * VL, value);
+      else
+        v_store_n(c + v * VL, value, n);
+    }
+  }
+}
+
+typedef void (*fc_tile_function)(const fc_tile *, const ptrdiff_t *a_row, const ptrdiff_t *c_row);
+
+#define FC_TILE(rows, vectors)                                                                                    \
+  static __attribute__((noinline)) void tile_##rows##x##vectors(const fc_tile *t, const ptrdiff_t *a_row,         \
+                                                                const ptrdiff_t *c_row) {                         \
+    tile_body(rows, vectors, t, a_row, c_row);                                                                    \
+  }
+#define FC_TILE_NAME(rows, vectors) [rows][vectors - 1] = tile_##rows##x##vectors,
+
+#define FC_ROWS_4(X, v) X(1, v) X(2, v) X(3, v) X(4, v)
+#define FC_ROWS_6(X, v) FC_ROWS_4(X, v) X(5, v) X(6, v)
+#define FC_ROWS_8(X, v) FC_ROWS_6(X, v) X(7, v) X(8, v)
+#define FC_ROWS_14(X, v) FC_ROWS_8(X, v) X(9, v) X(10, v) X(11, v) X(12, v) X(13, v) X(14, v)
+#define FC_CAT_(a, b) a##b
+#define FC_CAT(a, b) FC_CAT_(a, b)
+#define FC_ROWS FC_CAT(FC_ROWS_, FC_MR)
+#if FC_NV == 2
+#define FC_TILES(X) FC_ROWS(X, 1) FC_ROWS(X, 2)
+#else
+#define FC_TILES(X)                                                                                               \
+  FC_ROWS(X, 1) FC_ROWS(X, 2) FC_ROWS(X, 3) FC_ROWS(X, 4) FC_ROWS(X, 5) FC_ROWS(X, 6) FC_ROWS(X, 7) FC_ROWS(X, 8)
+#endif
+
+FC_TILES(FC_TILE)
+static const fc_tile_function tile_functions[FC_MR + 1][FC_NV] = {FC_TILES(FC_TILE_NAME)};
+
+/* All rows against one panel of `t->columns` columns: tiles of nearly equal height. */
+static void run_tiles(const fc_tile *t, ptrdiff_t rows, const ptrdiff_t *a_row, const ptrdiff_t *c_row) {
+  if (rows == 0) return;
+  const ptrdiff_t tiles = (rows + FC_MR - 1) / FC_MR, height = rows / tiles, taller = rows % tiles;
+  const fc_tile_function *functions = &tile_functions[0][(t->columns - 1) / VL];
+  for (ptrdiff_t tile = 0, m = 0; tile < tiles; tile++) {
+    const ptrdiff_t here = height + (tile < taller);
+    functions[here * FC_NV](t, a_row + m, c_row + m);
+    m += here;
+  }
+}
+
+FC_INLINE ptrdiff_t min_size(ptrdiff_t a, ptrdiff_t b) { return a < b ? a : b; }
+FC_INLINE ptrdiff_t max_size(ptrdiff_t a, ptrdiff_t b) { return a > b ? a : b; }
+FC_INLINE ptrdiff_t ceil_div(ptrdiff_t a, ptrdiff_t b) { return (a + b - 1) / b; }
+
+/* Width in memory of the panel that begins at `column` of `columns`: whole vectors. */
+FC_INLINE ptrdiff_t panel_width(ptrdiff_t columns, ptrdiff_t column) {
+  return min_size(FC_PANEL, ceil_div(columns - column, VL) * VL);
+}
