@@ -32,6 +32,15 @@ cdef extern from "fastconv.h" nogil:
         int (*conv2d_grad_input)(const fc_conv2d *conv, fc_image grad, const void *packed, fc_image grad_x) noexcept nogil
         int (*conv2d_grad_weight)(const fc_conv2d *conv, fc_image x, fc_image grad, void *grad_weight) noexcept nogil
         int (*channel_sum)(const fc_window *window, fc_image grad, void *sums) noexcept nogil
+        int (*linear)(const void *x, const void *weight, const void *bias, void *out, ptrdiff_t batch, ptrdiff_t n_in,
+                      ptrdiff_t outputs) noexcept nogil
+        int (*linear_grad_input)(const void *grad, const void *weight, void *grad_x, ptrdiff_t batch, ptrdiff_t n_in,
+                                 ptrdiff_t outputs) noexcept nogil
+        int (*linear_grad_weight)(const void *x, const void *grad, void *grad_weight, ptrdiff_t batch, ptrdiff_t n_in,
+                                  ptrdiff_t outputs) noexcept nogil
+        int (*im2col)(const fc_window *window, fc_image x, void *columns) noexcept nogil
+        int (*col2im)(const fc_window *window, const void *columns, fc_image x) noexcept nogil
+        int (*fma_peak)(ptrdiff_t rounds, double *operations) noexcept nogil
         int (*relu)(const void *x, void *out, ptrdiff_t n) noexcept nogil
         int (*relu_grad)(const void *out, const void *grad, void *grad_x, ptrdiff_t n) noexcept nogil
 

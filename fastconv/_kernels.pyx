@@ -258,6 +258,84 @@ def channel_sum(cnp.ndarray grad not None, cnp.ndarray sums not None):
     check(status)
 
 
+def im2col(Conv2d conv not None, cnp.ndarray x not None, cnp.ndarray columns not None):
+    """columns (N * out_h * out_w, kh * kw * C): every output pixel's taps, in the order of packed weights."""
+    cdef const fc_table *table = table_of(x)
+    cdef fc_image source
+    cdef int status
+    image_of(x, table, &source)
+    cdef void *target = flat_out(columns, table)
+    with nogil:
+        status = table.im2col(&conv.sizes.window, source, target)
+    check(status)
+
+
+def col2im(Conv2d conv not None, cnp.ndarray columns not None, cnp.ndarray x not None):
+    """The adjoint of im2col: x is the sum of all columns' taps, each where im2col read it."""
+    cdef const fc_table *table = table_of(x)
+    cdef fc_image target
+    cdef int status
+    image_of(x, table, &target)
+    cdef void *source = flat(columns, table)
+    with nogil:
+        status = table.col2im(&conv.sizes.window, source, target)
+    check(status)
+
+
+# --- fully connected -----------------------------------------------------------------------------------------
+
+def linear(cnp.ndarray x not None, cnp.ndarray weight not None, cnp.ndarray bias, cnp.ndarray out not None):
+    cdef const fc_table *table = table_of(x)
+    cdef ptrdiff_t batch = cnp.PyArray_DIM(x, 0), n_in = cnp.PyArray_DIM(x, 1), outputs = cnp.PyArray_DIM(weight, 0)
+    cdef void *source = flat(x, table)
+    cdef void *weights = flat(weight, table)
+    cdef void *offset = NULL if bias is None else flat(bias, table)
+    cdef void *target = flat_out(out, table)
+    cdef int status
+    with nogil:
+        status = table.linear(source, weights, offset, target, batch, n_in, outputs)
+    check(status)
+
+
+def linear_grad_input(cnp.ndarray grad not None, cnp.ndarray weight not None, cnp.ndarray grad_x not None):
+    cdef const fc_table *table = table_of(grad)
+    cdef ptrdiff_t batch = cnp.PyArray_DIM(grad, 0), n_in = cnp.PyArray_DIM(weight, 1), outputs = cnp.PyArray_DIM(weight, 0)
+    cdef void *given = flat(grad, table)
+    cdef void *weights = flat(weight, table)
+    cdef void *target = flat_out(grad_x, table)
+    cdef int status
+    with nogil:
+        status = table.linear_grad_input(given, weights, target, batch, n_in, outputs)
+    check(status)
+
+
+def linear_grad_weight(cnp.ndarray x not None, cnp.ndarray grad not None, cnp.ndarray grad_weight not None):
+    cdef const fc_table *table = table_of(x)
+    cdef ptrdiff_t batch = cnp.PyArray_DIM(x, 0), n_in = cnp.PyArray_DIM(x, 1), outputs = cnp.PyArray_DIM(grad, 1)
+    cdef void *source = flat(x, table)
+    cdef void *given = flat(grad, table)
+    cdef void *target = flat_out(grad_weight, table)
+    cdef int status
+    with nogil:
+        status = table.linear_grad_weight(source, given, target, batch, n_in, outputs)
+    check(status)
+
+
+# --- the processor -------------------------------------------------------------------------------------------
+
+def fma_peak(dtype="float32", ptrdiff_t rounds=100_000):
+    """Floating-point operations of `rounds` rounds of independent FMAs with the active instruction set: time the call."""
+    cdef const fc_isa *isa = fc_active_isa()
+    cdef const fc_table *table
+    cdef double operations
+    if isa == NULL:
+        raise_unknown_isa()
+    table = isa.f32 if dtype == "float32" else isa.f64
+    with nogil:
+        table.fma_peak(rounds, &operations)
+    return operations
+
+
 # --- activation --------------------------------------------------------------------------------------------
 
 def relu(cnp.ndarray x not None, cnp.ndarray out not None):

@@ -50,6 +50,18 @@ typedef struct {
   X(conv2d_grad_input, (const fc_conv2d *conv, fc_image grad, const void *packed, fc_image grad_x))           \
   X(conv2d_grad_weight, (const fc_conv2d *conv, fc_image x, fc_image grad, void *grad_weight))                \
   X(channel_sum, (const fc_window *window, fc_image grad, void *sums))                                        \
+  /* Fully connected: x (batch, in), weight (outputs, in), out (batch, outputs), all in C order; bias may be NULL.  */ \
+  X(linear, (const void *x, const void *weight, const void *bias, void *out, ptrdiff_t batch, ptrdiff_t in,      \
+             ptrdiff_t outputs))                                                                                  \
+  X(linear_grad_input, (const void *grad, const void *weight, void *grad_x, ptrdiff_t batch, ptrdiff_t in,        \
+                        ptrdiff_t outputs))                                                                       \
+  X(linear_grad_weight, (const void *x, const void *grad, void *grad_weight, ptrdiff_t batch, ptrdiff_t in,       \
+                         ptrdiff_t outputs))                                                                      \
+  /* Explicit im2col: columns [image][out y][out x][tap y][tap x][channel], zeros in the padding; and its adjoint.  */ \
+  X(im2col, (const fc_window *window, fc_image x, void *columns))                                                 \
+  X(col2im, (const fc_window *window, const void *columns, fc_image x))                                           \
+  /* FMA instructions on 14 independent accumulators, `rounds` times: what the processor can do at most. */         \
+  X(fma_peak, (ptrdiff_t rounds, double *operations))                                                             \
   /* elementwise, n contiguous elements */                                                                    \
   X(relu, (const void *x, void *out, ptrdiff_t n))                                                            \
   X(relu_grad, (const void *out, const void *grad, void *grad_x, ptrdiff_t n))

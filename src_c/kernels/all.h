@@ -8,6 +8,8 @@
 #include "gemm.c"
 #include "conv.c"
 #include "conv_weight.c"
+#include "im2col.c"
+#include "linear.c"
 
 #define FC_PASTE_(isa, type) fc_table_##isa##_##type
 #define FC_PASTE(isa, type) FC_PASTE_(isa, type)

@@ -123,3 +123,21 @@ FC_INLINE ptrdiff_t ceil_div(ptrdiff_t a, ptrdiff_t b) { return (a + b - 1) / b;
 FC_INLINE ptrdiff_t panel_width(ptrdiff_t columns, ptrdiff_t column) {
   return min_size(FC_PANEL, ceil_div(columns - column, VL) * VL);
 }
+
+/* The most floating-point operations this processor can do: FMAs on independent accumulators, nothing else. The
+ * accumulators grow by a constant each round, so that the compiler cannot leave the loop out. */
+static int kernel_fma_peak(ptrdiff_t rounds, double *operations) {
+  enum { CHAINS = FC_MR * FC_NV < 14 ? FC_MR * FC_NV : 14 };
+  vec sum[CHAINS];
+  const volatile real seed = 1;
+  const vec factor = v_set1(seed), step = v_set1(seed / 1024);
+#pragma GCC unroll 16
+  for (int i = 0; i < CHAINS; i++) sum[i] = v_set1((real)i);
+  for (ptrdiff_t round = 0; round < rounds; round++)
+#pragma GCC unroll 16
+    for (int i = 0; i < CHAINS; i++) sum[i] = v_fma(sum[i], factor, step);
+  real total = 0;
+  for (int i = 0; i < CHAINS; i++) total += v_sum(sum[i]);
+  *operations = total == 0 ? 0 : 2.0 * CHAINS * VL * (double)rounds;
+  return FC_OK;
+}
