@@ -5,6 +5,8 @@ small convolution's budget, and accepts misaligned buffers in silence.
 """
 cimport numpy as cnp
 from cpython.exc cimport PyErr_CheckSignals
+from cpython.long cimport PyLong_CheckExact
+from cpython.tuple cimport PyTuple_CheckExact
 
 cnp.import_array()
 
@@ -168,19 +170,54 @@ def vector_length(dtype):
     return (fc_active_isa().f32 if dtype == "float32" else fc_active_isa().f64).vector_length
 
 
+# --- windows -----------------------------------------------------------------------------------------------
+
+cdef inline bint is_plain(value):
+    return PyLong_CheckExact(value) or (
+        PyTuple_CheckExact(value) and len(<tuple>value) == 2
+        and PyLong_CheckExact((<tuple>value)[0]) and PyLong_CheckExact((<tuple>value)[1]))
+
+
+def plain_ints(a, b, c, d):
+    """Whether all four are of type int or pairs of such: then they may be looked up, for 1 == 1.0 == True."""
+    return is_plain(a) and is_plain(b) and is_plain(c) and is_plain(d)
+
+
+cdef class Window:
+    """The geometry of a window that slides over an image: `fc_window`, made once for each shape and set of options.
+
+    Nothing is checked here: `fastconv.functional._window` computes the numbers. `shape` is the input's, `out_shape` the
+    result's with as many channels as the input has, both (N, C, H, W).
+    """
+    cdef fc_window geometry
+    cdef readonly tuple shape, out_shape
+
+    def __cinit__(self, ptrdiff_t batch, ptrdiff_t h, ptrdiff_t w, ptrdiff_t channels, ptrdiff_t kh, ptrdiff_t kw,
+                  ptrdiff_t out_h, ptrdiff_t out_w, ptrdiff_t stride_y, ptrdiff_t stride_x, ptrdiff_t pad_y,
+                  ptrdiff_t pad_x, ptrdiff_t dilation_y, ptrdiff_t dilation_x):
+        cdef fc_window *g = &self.geometry
+        g.batch, g.h, g.w, g.channels = batch, h, w, channels
+        g.kh, g.kw, g.out_h, g.out_w = kh, kw, out_h, out_w
+        g.stride_y, g.stride_x, g.pad_y, g.pad_x = stride_y, stride_x, pad_y, pad_x
+        g.dilation_y, g.dilation_x = dilation_y, dilation_x
+        self.shape = (batch, channels, h, w)
+        self.out_shape = (batch, channels, out_h, out_w)
+
+
 # --- convolution -------------------------------------------------------------------------------------------
 
 cdef class Conv2d:
     """The sizes of a convolution, checked by `functional` once and kept."""
     cdef fc_conv2d sizes
+    cdef readonly Window window
     cdef readonly tuple out_shape
 
-    def __init__(self, batch, channels, h, w, out_channels, kernel, out, stride, padding, dilation, groups):
-        self.sizes.window = fc_window(batch, h, w, channels, kernel[0], kernel[1], out[0], out[1], stride[0], stride[1],
-                                      padding[0], padding[1], dilation[0], dilation[1])
+    def __cinit__(self, Window window not None, ptrdiff_t out_channels, ptrdiff_t groups):
+        self.window = window
+        self.sizes.window = window.geometry
         self.sizes.out_channels = out_channels
         self.sizes.groups = groups
-        self.out_shape = (batch, out_channels, out[0], out[1])
+        self.out_shape = (window.geometry.batch, out_channels, window.geometry.out_h, window.geometry.out_w)
 
 
 def conv2d_pack(Conv2d conv not None, cnp.ndarray weight not None, bint backward=False):
@@ -258,7 +295,7 @@ def channel_sum(cnp.ndarray grad not None, cnp.ndarray sums not None):
     check(status)
 
 
-def im2col(Conv2d conv not None, cnp.ndarray x not None, cnp.ndarray columns not None):
+def im2col(Window window not None, cnp.ndarray x not None, cnp.ndarray columns not None):
     """columns (N * out_h * out_w, kh * kw * C): every output pixel's taps, in the order of packed weights."""
     cdef const fc_table *table = table_of(x)
     cdef fc_image source
@@ -266,11 +303,11 @@ def im2col(Conv2d conv not None, cnp.ndarray x not None, cnp.ndarray columns not
     image_of(x, table, &source)
     cdef void *target = flat_out(columns, table)
     with nogil:
-        status = table.im2col(&conv.sizes.window, source, target)
+        status = table.im2col(&window.geometry, source, target)
     check(status)
 
 
-def col2im(Conv2d conv not None, cnp.ndarray columns not None, cnp.ndarray x not None):
+def col2im(Window window not None, cnp.ndarray columns not None, cnp.ndarray x not None):
     """The adjoint of im2col: x is the sum of all columns' taps, each where im2col read it."""
     cdef const fc_table *table = table_of(x)
     cdef fc_image target
@@ -278,7 +315,7 @@ def col2im(Conv2d conv not None, cnp.ndarray columns not None, cnp.ndarray x not
     image_of(x, table, &target)
     cdef void *source = flat(columns, table)
     with nogil:
-        status = table.col2im(&conv.sizes.window, source, target)
+        status = table.col2im(&window.geometry, source, target)
     check(status)
 
 

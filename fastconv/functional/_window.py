@@ -1,0 +1,104 @@
+"""Where a sliding window goes: output sizes and their checks, for pooling and convolution."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+from fastconv._kernels import Window, plain_ints
+from fastconv.checks import pair
+from fastconv.errors import ShapeError
+
+__all__ = ["window"]
+
+_MOST_ELEMENTS = 2**59  # of up to eight bytes: a size in bytes fits 62 bits
+
+
+def window(
+    op: str,
+    shape: tuple[int, ...],
+    kernel_size: Any,
+    stride: Any,
+    padding: Any,
+    dilation: Any = 1,
+    ceil_mode: bool | None = None,
+) -> Window:
+    """Return the geometry of a window that slides over images, computed once for each shape and set of options.
+
+    Parameters
+    ----------
+    op : str
+        Name of the operation, for messages.
+    shape : tuple of int
+        The input's, (N, C, H, W).
+    kernel_size, stride, padding, dilation : int or pair of int
+        As the user gave them.
+    ceil_mode : bool, optional
+        None for convolution. A bool asks for the rules of pooling: padding is at most half the kernel, and True rounds
+        the output size up, as far as every window starts inside the input or its left padding.
+
+    Returns
+    -------
+    Window
+        ``out_shape`` is (N, C, H_out, W_out), H_out = floor((H + 2 padding - dilation (kernel - 1) - 1) / stride) + 1.
+
+    Raises
+    ------
+    TypeError
+        If an option is not an int or a pair of ints.
+    ShapeError
+        If an option is out of range, the input is empty in C, H or W, the kernel larger than the padded input, or a
+        size beyond 2**59 elements.
+
+    Examples
+    --------
+    >>> window("max_pool2d", (1, 8, 7, 7), 2, 2, 0, ceil_mode=True).out_shape
+    (1, 8, 4, 4)
+    """
+    find = _known if plain_ints(kernel_size, stride, padding, dilation) else _window
+    return find(op, shape, kernel_size, stride, padding, dilation, ceil_mode)
+
+
+def _window(
+    op: str,
+    shape: tuple[int, ...],
+    kernel_size: Any,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    ceil_mode: bool | None,
+) -> Window:
+    kernel = pair(kernel_size, op, "kernel_size")
+    stride = pair(stride, op, "stride")
+    padding = pair(padding, op, "padding", 0)
+    dilation = pair(dilation, op, "dilation")
+    if len(shape) != 4 or min(shape[1:]) < 1:
+        raise ShapeError(f"{op}: input must be (N, C, H, W) with C, H and W of at least 1, got shape {shape}")
+    if ceil_mode is not None:
+        if not isinstance(ceil_mode, bool):
+            raise TypeError(f"{op}: ceil_mode must be True or False, got {ceil_mode!r}")
+        if 2 * padding[0] > kernel[0] or 2 * padding[1] > kernel[1]:
+            raise ShapeError(f"{op}: padding must be at most half of kernel_size {kernel}, got {padding}")
+    batch, channels, *size = shape
+    spans = [d * (k - 1) + 1 for d, k in zip(dilation, kernel, strict=True)]
+    padded = [n + 2 * p for n, p in zip(size, padding, strict=True)]
+    if spans[0] > padded[0] or spans[1] > padded[1]:
+        raise ShapeError(
+            f"{op}: kernel_size {kernel} with dilation {dilation} spans {spans[0]}x{spans[1]} pixels, "
+            f"but the input with its padding has {padded[0]}x{padded[1]}"
+        )
+    out = []
+    for n, p, s, total, span in zip(size, padding, stride, padded, spans, strict=True):
+        steps, rest = divmod(total - span, s)
+        if ceil_mode and rest and (steps + 1) * s < n + p:
+            steps += 1
+        out.append(steps + 1)
+    # No output is larger than the padded input, and no kernel has more taps.
+    if max(batch, 1) * channels * padded[0] * padded[1] >= _MOST_ELEMENTS:
+        raise ShapeError(
+            f"{op}: input of shape {shape} with padding {padding} makes arrays of more than {_MOST_ELEMENTS} elements"
+        )
+    return Window(batch, *size, channels, *kernel, *out, *stride, *padding, *dilation)
+
+
+_known = lru_cache(maxsize=1024, typed=True)(_window)
