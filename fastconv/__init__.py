@@ -1,6 +1,7 @@
 """Convolutional networks on a CPU: C kernels under a layer API that reads like PyTorch."""
 
 from fastconv import functional
+from fastconv._grad import gradcheck
 from fastconv._kernels import active_isa, available_isas
 from fastconv._kernels import set_isa as use_isa
 from fastconv.autograd import enable_grad, is_grad_enabled, no_grad
@@ -17,6 +18,7 @@ __all__ = [
     "from_dlpack",
     "from_numpy",
     "functional",
+    "gradcheck",
     "is_grad_enabled",
     "no_grad",
     "tensor",
