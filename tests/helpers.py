@@ -134,10 +134,8 @@ def check_op(
             expected_grads = list(found) if isinstance(found, (tuple, list)) else [found]
         for name in isas:
             with isa(name):
-                _check_one(
-                    op, arrays, floats, options, grad, expected, expected_grads, tolerance[dtype], differentiable
-                )
-                _check_layouts(op, arrays, floats, options, grad, tolerance[dtype], differentiable, exact_layouts)
+                _check_one(op, arrays, floats, options, grad, expected, expected_grads, limit, differentiable)
+                _check_layouts(op, arrays, floats, options, grad, limit, differentiable, exact_layouts)
     if differentiable and expected.size:
         for name in isas:
             with isa(name):
@@ -187,9 +185,8 @@ def _check_layouts(op, arrays, floats, options, grad, tolerance, differentiable,
     for name in {n: None for found in (*variants.values(), grad_variants) for n in found}:
         placed = [variants[i].get(name, x) if i in floats else x for i, x in enumerate(arrays)]
         placed_grad = grad_variants.get(name, grad) if differentiable else None
-        for found, expected in zip(
-            _flat(run(op, placed, floats, options, placed_grad)), _flat((value, grads)), strict=True
-        ):
+        placed_value, placed_grads = run(op, placed, floats, options, placed_grad)
+        for found, expected in zip([placed_value, *placed_grads], [value, *grads], strict=True):
             what = f"{fastconv.active_isa()}, {grad.dtype}, {name}"
             if exact:
                 assert np.array_equal(found, expected, equal_nan=found.dtype.kind == "f"), what
