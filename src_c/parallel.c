@@ -1,17 +1,396 @@
-/* Serial stand-in until the thread pool lands. */
+/* The thread pool and the scratch memory that parallel.h describes. POSIX threads and C11 atomics, nothing else. */
+#define _GNU_SOURCE
 #include "parallel.h"
 
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <stdlib.h>
+#include <time.h>
 
-int fc_parallel(ptrdiff_t pieces, double work, fc_piece run, void *context) {
-  (void)work;
-  for (ptrdiff_t i = 0; i < pieces; i++) run(context, i, 0);
+#include "processors.h"
+
+enum {
+  SPIN_US = 50,    /* how long a thread looks for work before it sleeps: about what waking it would cost */
+  POLL_MS = 20,    /* how long Ctrl-C may go unseen between pieces */
+  STACK = 2 << 20, /* bytes; the default of some systems (musl, macOS) is small */
+  LIMIT_SHIFT = 48
+};
+
+/* Sharing a job costs about 2 us when the workers are awake and 5 when they sleep: less is quicker done alone. */
+static const double SMALL_WORK = 2e5;
+
+/* The job that runs, if any. `tickets` holds the pieces nobody has taken yet and, from bit LIMIT_SHIFT on, how many
+ * threads may take part. A thread takes a piece by lowering it, and counts it in `done` afterwards; the caller returns
+ * when every piece taken is done. So a job cannot end while someone has a piece of it, and only who has one reads the
+ * other fields: whoever comes late finds no ticket, and touches nothing; whoever has not come is not waited for. */
+static struct {
+  _Alignas(64) _Atomic uint64_t tickets;
+  fc_piece run;
+  void *context;
+  ptrdiff_t pieces;
+  _Alignas(64) atomic_ptrdiff_t done;
+} job;
+
+static struct {
+  _Alignas(64) atomic_bool busy; /* a thread runs a job; it alone uses `started` and `forkable` */
+  int started;                   /* workers 1 .. started exist; 0 is the caller */
+  bool forkable;
+  atomic_bool start_failed;
+  atomic_int threads; /* as set; 0: not yet asked for */
+  int forks;
+  _Atomic(int (*)(void)) poll;
+} pool;
+
+/* Where a thread sleeps: workers while there is no job, the caller (0) while others finish theirs. */
+static struct bed {
+  _Alignas(64) pthread_mutex_t mutex;
+  pthread_cond_t wake;
+} beds[FC_MAX_THREADS];
+static atomic_bool asleep[FC_MAX_THREADS];
+
+static _Thread_local bool in_job;
+/* What fc_workers has answered (0: nothing), until the end of the next job and of the scratch memory sized by it. */
+static _Thread_local int promised;
+static _Thread_local int scratch_held;
+
+static int64_t now_us(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
+/* --- Waiting --- */
+
+static ptrdiff_t tickets_left(uint64_t tickets) { return (ptrdiff_t)(tickets & (((uint64_t)1 << LIMIT_SHIFT) - 1)); }
+
+static bool may_take(uint64_t tickets, ptrdiff_t self) {
+  return tickets_left(tickets) > 0 && self < (ptrdiff_t)(tickets >> LIMIT_SHIFT);
+}
+
+static bool has_piece(ptrdiff_t self) { return may_take(atomic_load(&job.tickets), self); }
+
+static bool all_done(ptrdiff_t taken) { return atomic_load(&job.done) >= taken; }
+
+/* Whether awaited(argument) came true within SPIN_US. */
+static bool spin(bool (*awaited)(ptrdiff_t), ptrdiff_t argument) {
+  int64_t end = 0;
+  do {
+    for (int i = 0; i < 32; i++) {
+      if (awaited(argument)) return true;
+      fc_relax();
+    }
+    if (end == 0) end = now_us() + SPIN_US;
+  } while (now_us() < end);
+  return false;
+}
+
+/* Sleeps until woken, or POLL_MS if `timed`, unless awaited(argument) is true. Who makes it true looks at `asleep`
+ * afterwards, who sleeps sets `asleep` before he looks: one of them sees the other. */
+static void doze(int self, bool (*awaited)(ptrdiff_t), ptrdiff_t argument, bool timed) {
+  struct bed *bed = &beds[self];
+  pthread_mutex_lock(&bed->mutex);
+  atomic_store(&asleep[self], true);
+  if (!awaited(argument)) {
+    if (!timed) {
+      pthread_cond_wait(&bed->wake, &bed->mutex);
+    } else {
+#if defined(__APPLE__)
+      const struct timespec length = {0, POLL_MS * 1000000};
+      pthread_cond_timedwait_relative_np(&bed->wake, &bed->mutex, &length);
+#else
+      const int64_t until = now_us() + POLL_MS * 1000;
+      const struct timespec end = {(time_t)(until / 1000000), (long)(until % 1000000) * 1000};
+      pthread_cond_timedwait(&bed->wake, &bed->mutex, &end);
+#endif
+    }
+  }
+  atomic_store(&asleep[self], false);
+  pthread_mutex_unlock(&bed->mutex);
+}
+
+static bool wake(int sleeper) {
+  if (!atomic_load(&asleep[sleeper]) || !atomic_exchange(&asleep[sleeper], false)) return false;
+  struct bed *bed = &beds[sleeper];
+  pthread_mutex_lock(&bed->mutex);
+  pthread_cond_signal(&bed->wake);
+  pthread_mutex_unlock(&bed->mutex);
+  return true;
+}
+
+/* --- Workers --- */
+
+/* A piece of the job, or -1. Everyone who takes one wakes two others while there is more: many wake soon, nobody pays
+ * for waking them all, and none of it hangs on a worker that does not get its core. */
+static ptrdiff_t take_piece(int self) {
+  uint64_t tickets = atomic_load(&job.tickets);
+  while (may_take(tickets, self)) {
+    if (!atomic_compare_exchange_weak(&job.tickets, &tickets, tickets - 1)) continue;
+    ptrdiff_t left = tickets_left(tickets);
+    int limit = (int)(tickets >> LIMIT_SHIFT), woken = 0;
+    for (int i = 1; i < limit && woken < 2 && woken < left - 1; i++) woken += wake(i);
+    return job.pieces - left;
+  }
+  return -1;
+}
+
+static void *worker_main(void *index) {
+  int self = (int)(intptr_t)index;
+  in_job = true;
+  fc_fp_set(FC_FP_DEFAULT);
+  for (;;) {
+    if (!spin(has_piece, self)) doze(self, has_piece, self, false);
+    for (ptrdiff_t piece; (piece = take_piece(self)) >= 0;) {
+      job.run(job.context, piece, self);
+      atomic_fetch_add(&job.done, 1);
+      wake(0);
+    }
+  }
+  return NULL;
+}
+
+static void after_fork_in_child(void) {
+  atomic_store(&job.tickets, 0);
+  atomic_store(&job.done, PTRDIFF_MAX); /* nobody is left to finish anything */
+  for (int i = 0; i < FC_MAX_THREADS; i++) atomic_store(&asleep[i], false);
+  pool.started = 0;
+  pool.forks++;
+  atomic_store(&pool.start_failed, false);
+  atomic_store(&pool.busy, false);
+}
+
+static bool make_bed(struct bed *bed) {
+  pthread_condattr_t attributes;
+  if (pthread_condattr_init(&attributes) != 0) return false;
+#if !defined(__APPLE__)
+  pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+#endif
+  bool made = pthread_mutex_init(&bed->mutex, NULL) == 0 && pthread_cond_init(&bed->wake, &attributes) == 0;
+  pthread_condattr_destroy(&attributes);
+  return made;
+}
+
+static bool start_worker(int index) {
+  pthread_attr_t attributes;
+  pthread_t thread;
+  if (!make_bed(&beds[index]) || pthread_attr_init(&attributes) != 0) return false;
+  pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+  pthread_attr_setstacksize(&attributes, STACK);
+  bool started = pthread_create(&thread, &attributes, worker_main, (void *)(intptr_t)index) == 0;
+  pthread_attr_destroy(&attributes);
+  return started;
+}
+
+/* Makes up to `limit` threads, the caller included, if the system lets us; never more than that is lost. */
+static void start_workers(int limit) {
+  if (pool.started >= limit - 1 || atomic_load(&pool.start_failed)) return;
+  /* Signals belong to the program's own threads, but for those that report a fault of this very thread. */
+  static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP};
+  sigset_t blocked, before;
+  sigfillset(&blocked);
+  for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++) sigdelset(&blocked, faults[i]);
+  pthread_sigmask(SIG_SETMASK, &blocked, &before);
+
+  bool good = pool.started > 0 || make_bed(&beds[0]);
+  if (good && !pool.forkable) good = pool.forkable = pthread_atfork(NULL, NULL, after_fork_in_child) == 0;
+  while (good && pool.started < limit - 1 && (good = start_worker(pool.started + 1))) pool.started++;
+  if (!good) atomic_store(&pool.start_failed, true); /* until the thread count is set anew */
+
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+/* --- Jobs --- */
+
+static bool stop_asked(int64_t *due) {
+  int (*poll)(void) = atomic_load(&pool.poll);
+  if (poll == NULL) return false;
+  int64_t now = now_us();
+  if (*due != 0 && now < *due) return false;
+  bool first = *due == 0; /* short jobs never come here twice: nothing is polled, and no clock read at their start */
+  *due = now + POLL_MS * 1000;
+  return !first && poll() != 0;
+}
+
+static int run_alone(ptrdiff_t pieces, fc_piece run, void *context, bool polled) {
+  int64_t due = 0;
+  for (ptrdiff_t i = 0; i < pieces; i++) {
+    run(context, i, 0);
+    if (polled && i + 1 < pieces && stop_asked(&due)) return FC_INTERRUPTED;
+  }
   return FC_OK;
 }
-int fc_workers(void) { return 1; }
-int fc_set_num_threads(int n) { return n == 1 ? 0 : -1; }
-int fc_get_num_threads(void) { return 1; }
-void fc_set_poll(int (*poll)(void)) { (void)poll; }
-void *fc_scratch_acquire(ptrdiff_t parts, size_t bytes) { return aligned_alloc(64, ((bytes + 63) / 64 * 64 + 64) * (size_t)parts); }
-void *fc_scratch_part(void *scratch, ptrdiff_t part) { return (void)part, scratch; }
-void fc_scratch_release(void *scratch) { free(scratch); }
+
+static int run_shared(ptrdiff_t pieces, int limit, fc_piece run, void *context) {
+  int64_t due = 0;
+  int forks = pool.forks;
+  ptrdiff_t taken = pieces;
+  bool stopped = false;
+  start_workers(limit);
+  job.run = run;
+  job.context = context;
+  job.pieces = pieces;
+  atomic_store(&job.done, 0);
+  atomic_store(&job.tickets, (uint64_t)limit << LIMIT_SHIFT | (uint64_t)pieces);
+  for (ptrdiff_t piece; (piece = take_piece(0)) >= 0;) {
+    run(context, piece, 0);
+    atomic_fetch_add(&job.done, 1);
+    if (!stopped && stop_asked(&due)) {
+      stopped = true;
+      taken -= tickets_left(atomic_exchange(&job.tickets, 0));
+    }
+  }
+  while (!spin(all_done, taken)) {
+    doze(0, all_done, taken, true);
+    if (!stopped) stopped = stop_asked(&due);
+  }
+  /* If the poll has forked, and this is the child, then what the workers had taken is lost. */
+  return stopped || pool.forks != forks ? FC_INTERRUPTED : FC_OK;
+}
+
+int fc_parallel(ptrdiff_t pieces, double work, fc_piece run, void *context) {
+  int limit = promised != 0 ? promised : fc_get_num_threads();
+  if (limit > pieces) limit = (int)pieces;
+  const bool nested = in_job;
+  const uint32_t fp = fc_fp_get();
+  const bool fp_foreign = (fp & FC_FP_CONTROL) != FC_FP_DEFAULT;
+  if (fp_foreign) fc_fp_set(FC_FP_DEFAULT);
+  in_job = true;
+  int status;
+  if (nested || limit <= 1 || work < SMALL_WORK || (uint64_t)pieces >> LIMIT_SHIFT != 0 ||
+      atomic_exchange(&pool.busy, true)) {
+    status = run_alone(pieces, run, context, !nested);
+  } else {
+    status = run_shared(pieces, limit, run, context);
+    atomic_store(&pool.busy, false);
+  }
+  in_job = nested;
+  if (scratch_held == 0) promised = 0;
+  if (fp_foreign) fc_fp_set(fp);
+  return status;
+}
+
+void fc_set_poll(int (*poll)(void)) { atomic_store(&pool.poll, poll); }
+
+int fc_get_num_threads(void) {
+  int threads = atomic_load(&pool.threads);
+  if (threads == 0) {
+    int found = fc_default_threads(FC_MAX_THREADS);
+    threads = atomic_compare_exchange_strong(&pool.threads, &threads, found) ? found : threads;
+  }
+  return threads;
+}
+
+int fc_set_num_threads(int n) {
+  if (n < 1 || n > FC_MAX_THREADS) return -1;
+  atomic_store(&pool.threads, n);
+  atomic_store(&pool.start_failed, false);
+  return 0;
+}
+
+int fc_workers(void) {
+  if (in_job) return 1;
+  if (promised == 0) promised = fc_get_num_threads();
+  return promised;
+}
+
+/* --- Scratch memory --- */
+
+/* Memory kept between calls. Address sanitizer sees more when every block is fresh. */
+#if defined(__SANITIZE_ADDRESS__)
+#define FC_ASAN 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define FC_ASAN 1
+#endif
+#endif
+#if defined(FC_ASAN)
+static const size_t CACHED_BYTES = 0;
+#else
+static const size_t CACHED_BYTES = (size_t)64 << 20;
+#endif
+
+/* Scratch blocks that nobody uses now. `bytes` is the size of the block in a slot, EMPTY, or CHANGING while a thread is
+ * putting a block in or taking it out: so there is no lock that a fork could leave locked. */
+enum { EMPTY = 0, CHANGING = 1, SLOTS = 16 };
+static struct {
+  atomic_size_t bytes;
+  struct block *block;
+} cache[SLOTS];
+static atomic_size_t cached_bytes;
+
+/* Before part 0 of a scratch block. */
+struct block {
+  _Alignas(64) size_t bytes, pitch;
+};
+
+/* Takes the smallest block of `least` bytes or more out of the cache. */
+static struct block *take_block(size_t least) {
+  for (;;) {
+    int best = -1;
+    size_t best_bytes = SIZE_MAX;
+    for (int i = 0; i < SLOTS; i++) {
+      const size_t bytes = atomic_load(&cache[i].bytes);
+      if (bytes > CHANGING && bytes >= least && bytes < best_bytes) best = i, best_bytes = bytes;
+    }
+    if (best < 0) return NULL;
+    if (!atomic_compare_exchange_strong(&cache[best].bytes, &best_bytes, CHANGING)) continue;
+    struct block *block = cache[best].block;
+    atomic_store(&cache[best].bytes, EMPTY);
+    atomic_fetch_sub(&cached_bytes, block->bytes);
+    return block;
+  }
+}
+
+static bool keep_block(struct block *block) {
+  if (atomic_fetch_add(&cached_bytes, block->bytes) + block->bytes <= CACHED_BYTES) {
+    for (int i = 0; i < SLOTS; i++) {
+      size_t expected = EMPTY;
+      if (!atomic_compare_exchange_strong(&cache[i].bytes, &expected, CHANGING)) continue;
+      cache[i].block = block;
+      atomic_store(&cache[i].bytes, block->bytes);
+      return true;
+    }
+  }
+  atomic_fetch_sub(&cached_bytes, block->bytes);
+  return false;
+}
+
+void *fc_scratch_acquire(ptrdiff_t parts, size_t bytes) {
+  size_t pitch, total;
+  if (parts < 0 || __builtin_add_overflow(bytes, 63, &pitch)) return NULL;
+  pitch = pitch / 64 * 64 | 64; /* odd multiple: equal offsets of two parts then fall into different cache sets */
+  if (__builtin_mul_overflow(pitch, (size_t)parts, &total)) return NULL;
+  if (__builtin_add_overflow(total, sizeof(struct block), &total) || total > PTRDIFF_MAX) return NULL;
+  struct block *block = take_block(total);
+  if (block == NULL) {
+    void *memory;
+    if (posix_memalign(&memory, 64, total) != 0) return NULL;
+    block = memory;
+    block->bytes = total;
+  }
+  block->pitch = pitch;
+  scratch_held++;
+  return block + 1;
+}
+
+void *fc_scratch_part(void *scratch, ptrdiff_t part) {
+  return (char *)scratch + part * (ptrdiff_t)((struct block *)scratch - 1)->pitch;
+}
+
+void fc_scratch_release(void *scratch) {
+  if (scratch == NULL) return;
+  struct block *block = (struct block *)scratch - 1;
+  if (--scratch_held == 0 && !in_job) promised = 0;
+  while (!keep_block(block)) { /* no room: the smallest goes, for a larger one serves all that it can serve */
+    struct block *other = block->bytes <= CACHED_BYTES ? take_block(0) : NULL;
+    if (other == NULL) {
+      free(block);
+      return;
+    }
+    struct block *larger = other->bytes > block->bytes ? other : block;
+    free(larger == other ? block : other);
+    block = larger;
+  }
+}

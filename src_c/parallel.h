@@ -36,7 +36,8 @@ int fc_parallel(ptrdiff_t pieces, double work, fc_piece run, void *context);
 int fc_workers(void);
 
 /* The thread count of the next job, the caller included: 1 .. FC_MAX_THREADS; returns 0, or -1 if n is outside. Starts
- * nothing. The default is FASTCONV_NUM_THREADS if it is such a number, else the smaller of affinity and cgroup quota. */
+ * nothing. The default is FASTCONV_NUM_THREADS if it is such a number, else the smaller of affinity and cgroup
+ * quota. */
 int fc_set_num_threads(int n);
 int fc_get_num_threads(void);
 
