@@ -5,18 +5,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define CHECK(condition)                                                        \
-  do {                                                                          \
-    if (!(condition)) {                                                         \
+#define CHECK(condition)                                                      \
+  do {                                                                        \
+    if (!(condition)) {                                                       \
       fprintf(stderr, "%s:%d: failed: %s\n", __FILE__, __LINE__, #condition); \
-      abort();                                                                  \
-    }                                                                           \
+      abort();                                                                \
+    }                                                                         \
   } while (0)
 
-#define RUN(test)                 \
-  do {                            \
+#define RUN(test)                   \
+  do {                              \
     fprintf(stderr, "%s\n", #test); \
-    test();                       \
+    test();                         \
   } while (0)
 
 #endif

@@ -1,11 +1,11 @@
 /* The thread pool: jobs, nesting, concurrent callers, thread counts, interruption. Includes the source, to look at the
- * state a caller cannot see. Built and run by tests/test_parallel_c.py, also under thread sanitizer. */
-#include "../../src_c/parallel.c"
-
+ * state a caller cannot see. Built and run by tests/test_parallel_c.py, also under thread sanitizer. With --latency it
+ * tests nothing and prints what a job costs. */
 #include <dirent.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "../../src_c/parallel.c"
 #include "check.h"
 
 static const double LARGE = 1e9;
@@ -299,12 +299,17 @@ static double us_a_job(int jobs, double work, fc_piece piece, int pause_us) {
 
 static void print_latency(void) {
   CHECK(fc_set_num_threads(2) == 0);
-  printf("us a job of 2 pieces: empty alone %.3f, empty shared %.3f, meeting a worker %.2f, meeting a sleeping one %.1f\n",
-         us_a_job(20000, 1, nothing, 0), us_a_job(20000, LARGE, nothing, 0), us_a_job(20000, LARGE, meet, 0),
-         us_a_job(200, LARGE, meet, 500));
+  printf(
+      "us a job of 2 pieces: empty alone %.3f, empty shared %.3f, meeting a worker %.2f, meeting a sleeping one %.1f\n",
+      us_a_job(20000, 1, nothing, 0), us_a_job(20000, LARGE, nothing, 0), us_a_job(20000, LARGE, meet, 0),
+      us_a_job(200, LARGE, meet, 500));
 }
 
-int main(void) {
+int main(int count, char **arguments) {
+  if (count == 2 && strcmp(arguments[1], "--latency") == 0) {
+    print_latency();
+    return 0;
+  }
   RUN(test_small_jobs_start_no_thread);
   RUN(test_every_piece_runs_once);
   RUN(test_workers_share);
@@ -316,6 +321,5 @@ int main(void) {
   RUN(test_the_poll_is_asked_while_waiting);
   RUN(test_workers_take_no_signals);
   RUN(test_floating_point_environment);
-  print_latency();
   return 0; /* while workers spin: exit must be clean */
 }
