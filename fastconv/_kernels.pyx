@@ -150,12 +150,20 @@ def available_isas():
     return [isas[i].name.decode() for i in range(count)]
 
 
+cdef const fc_isa *named_isa = NULL  # the one `isa_name` belongs to: cache keys ask for it in every convolution
+cdef str isa_name = None
+
+
 def active_isa():
     """Name of the instruction set in use."""
+    global named_isa, isa_name
     cdef const fc_isa *isa = fc_active_isa()
     if isa == NULL:
         raise_unknown_isa()
-    return isa.name.decode()
+    if isa != named_isa:
+        isa_name = isa.name.decode()
+        named_isa = isa
+    return isa_name
 
 
 def set_isa(str name not None):
@@ -210,13 +218,14 @@ cdef class Conv2d:
     """The sizes of a convolution, checked by `functional` once and kept."""
     cdef fc_conv2d sizes
     cdef readonly Window window
+    cdef readonly ptrdiff_t groups
     cdef readonly tuple out_shape
 
     def __cinit__(self, Window window not None, ptrdiff_t out_channels, ptrdiff_t groups):
         self.window = window
         self.sizes.window = window.geometry
         self.sizes.out_channels = out_channels
-        self.sizes.groups = groups
+        self.sizes.groups = self.groups = groups
         self.out_shape = (window.geometry.batch, out_channels, window.geometry.out_h, window.geometry.out_w)
 
 

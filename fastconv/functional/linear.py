@@ -1,0 +1,85 @@
+"""Fully connected layers."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from fastconv import _kernels, checks
+from fastconv.autograd import as_array, needs_grad, record
+from fastconv.errors import ShapeError
+from fastconv.functional._weights import check_unwritten, stamp
+from fastconv.tensor import Tensor
+
+__all__ = ["linear"]
+
+
+def linear(input: Any, weight: Any, bias: Any = None) -> Tensor:
+    """Multiply by a weight matrix and add a bias: ``input @ weight.T + bias``.
+
+    Parameters
+    ----------
+    input : Tensor or array_like
+        (..., in_features), float32 or float64.
+    weight : Tensor or array_like
+        (out_features, in_features), of the input's dtype. It is read where it is, never copied.
+    bias : Tensor or array_like, optional
+        (out_features,).
+
+    Returns
+    -------
+    Tensor
+        (..., out_features).
+
+    Raises
+    ------
+    ShapeError
+        If the shapes do not fit.
+    TypeError
+        If a dtype is wrong.
+
+    Examples
+    --------
+    >>> linear([1.0, 2.0], [[1.0, 1.0], [0.0, 3.0]], [10.0, 0.0]).numpy()
+    array([13.,  6.], dtype=float32)
+    """
+    x = as_array(input, "linear", "input")
+    w = as_array(weight, "linear", "weight")
+    b = None if bias is None else as_array(bias, "linear", "bias")
+    shape = x.shape
+    if w.ndim != 2:
+        raise ShapeError(f"linear: weight must be (out_features, in_features), got shape {w.shape}")
+    outputs, inputs = w.shape
+    if not shape or shape[-1] != inputs:
+        raise ShapeError(f"linear: weight of shape {w.shape} takes {inputs} features, but input has shape {shape}")
+    if x.dtype is not w.dtype:
+        checks.same_dtype("linear", x, "input", w, "weight")
+    if b is not None:
+        if b.shape != (outputs,):
+            raise ShapeError(f"linear: bias must have shape ({outputs},), got {b.shape}")
+        if b.dtype is not w.dtype:
+            checks.same_dtype("linear", b, "bias", w, "weight")
+        b = np.ascontiguousarray(b)
+    x, w = np.ascontiguousarray(x), np.ascontiguousarray(w)
+    rows = x if x.ndim == 2 else x.reshape(math.prod(shape[:-1]), inputs)
+    out = np.empty((rows.shape[0], outputs), x.dtype)
+    _kernels.linear(rows, w, b, out)
+    wants_x, wants_w, wants_b = needs_grad(input), needs_grad(weight), needs_grad(bias)
+    mark = stamp(weight) if wants_x else None
+
+    def backward(grad: np.ndarray) -> tuple[np.ndarray | None, ...]:
+        check_unwritten("linear", mark)
+        grad = np.ascontiguousarray(grad).reshape(rows.shape[0], outputs)
+        grad_x = grad_w = None
+        if wants_x:
+            grad_x = np.empty_like(rows)
+            _kernels.linear_grad_input(grad, w, grad_x)
+            grad_x = grad_x.reshape(shape)
+        if wants_w:
+            grad_w = np.empty_like(w)
+            _kernels.linear_grad_weight(rows, grad, grad_w)
+        return grad_x, grad_w, grad.sum(axis=0) if wants_b else None
+
+    return record(out if x.ndim == 2 else out.reshape(*shape[:-1], outputs), backward, (input, weight, bias))
