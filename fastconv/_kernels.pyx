@@ -111,8 +111,7 @@ cdef bint is_channels_last(cnp.ndarray array):
     return cnp.PyArray_ISBEHAVED_RO(array)
 
 
-cpdef cnp.ndarray empty_channels_last(tuple shape, dtype):
-    """An uninitialised array of logical shape (N, C, H, W), stored (N, H, W, C)."""
+cdef cnp.ndarray new_channels_last(const cnp.npy_intp *shape, int kind):
     cdef cnp.npy_intp dims[4]
     cdef cnp.npy_intp order[4]
     cdef cnp.PyArray_Dims axes
@@ -120,18 +119,41 @@ cpdef cnp.ndarray empty_channels_last(tuple shape, dtype):
     order[0], order[1], order[2], order[3] = 0, 3, 1, 2
     axes.ptr = order
     axes.len = 4
-    cdef int kind = cnp.NPY_FLOAT32 if dtype == "float32" else cnp.NPY_FLOAT64
     return cnp.PyArray_Transpose(cnp.PyArray_EMPTY(4, dims, kind, 0), &axes)
+
+
+def empty_channels_last(tuple shape not None, cnp.dtype dtype not None):
+    """An uninitialised array of logical shape (N, C, H, W), stored (N, H, W, C)."""
+    cdef cnp.npy_intp dims[4]
+    dims[0], dims[1], dims[2], dims[3] = shape
+    return new_channels_last(dims, dtype.type_num)
 
 
 def channels_last(cnp.ndarray array not None):
     """`array` itself where its channels are adjacent in memory already, else a copy that is so."""
+    cdef ptrdiff_t stride[4]
+    cdef ptrdiff_t shape[4]
+    cdef ptrdiff_t size = cnp.PyArray_ITEMSIZE(array)
+    cdef const fc_table *table
+    cdef void *source
+    cdef void *target
+    cdef int axis, status
     if cnp.PyArray_NDIM(array) != 4:
         raise TypeError(f"channels_last takes 4-d arrays, got {cnp.PyArray_NDIM(array)}-d")
     if is_channels_last(array):
         return array
-    copy = empty_channels_last((<object>array).shape, array.dtype)
-    copy[...] = array
+    table = table_of(array)
+    cdef cnp.ndarray copy = new_channels_last(cnp.PyArray_DIMS(array), cnp.PyArray_TYPE(array))
+    for axis in range(4):
+        shape[axis] = cnp.PyArray_DIM(array, axis)
+        stride[axis] = cnp.PyArray_STRIDE(array, axis) // size
+        if stride[axis] * size != cnp.PyArray_STRIDE(array, axis) or not cnp.PyArray_ISBEHAVED_RO(array):
+            (<object>copy)[...] = array
+            return copy
+    source, target = cnp.PyArray_DATA(array), cnp.PyArray_DATA(copy)
+    with nogil:
+        status = table.to_channels_last(source, stride, shape, target)
+    check(status)
     return copy
 
 
@@ -186,6 +208,24 @@ cdef inline bint is_plain(value):
         and PyLong_CheckExact((<tuple>value)[0]) and PyLong_CheckExact((<tuple>value)[1]))
 
 
+cdef dict convolutions = {}  # argument tuples of plain ints -> Conv2d
+
+
+def known_conv2d(tuple shape, tuple weight, stride, padding, dilation, groups):
+    """The Conv2d kept for these arguments, or None. Only plain ints are looked up, for 1 == 1.0 == True."""
+    if PyLong_CheckExact(groups) and is_plain(stride) and is_plain(padding) and is_plain(dilation):
+        return convolutions.get((shape, weight, stride, padding, dilation, groups))
+    return None
+
+
+def keep_conv2d(conv, tuple shape, tuple weight, stride, padding, dilation, groups):
+    """Keeps a Conv2d for known_conv2d; a thousand of them at most."""
+    if len(convolutions) >= 1024:
+        convolutions.clear()
+    if PyLong_CheckExact(groups) and is_plain(stride) and is_plain(padding) and is_plain(dilation):
+        convolutions[shape, weight, stride, padding, dilation, groups] = conv
+
+
 def plain_ints(a, b, c, d):
     """Whether all four are of type int or pairs of such: then they may be looked up, for 1 == 1.0 == True."""
     return is_plain(a) and is_plain(b) and is_plain(c) and is_plain(d)
@@ -219,13 +259,14 @@ cdef class Conv2d:
     cdef fc_conv2d sizes
     cdef readonly Window window
     cdef readonly ptrdiff_t groups
-    cdef readonly tuple out_shape
+    cdef readonly tuple out_shape, bias_shape
 
     def __cinit__(self, Window window not None, ptrdiff_t out_channels, ptrdiff_t groups):
         self.window = window
         self.sizes.window = window.geometry
         self.sizes.out_channels = out_channels
         self.sizes.groups = self.groups = groups
+        self.bias_shape = (out_channels,)
         self.out_shape = (window.geometry.batch, out_channels, window.geometry.out_h, window.geometry.out_w)
 
 

@@ -42,6 +42,8 @@ typedef struct {
 } fc_epilogue;
 
 #define FC_KERNELS(X)                                                                                         \
+  /* Any 4-d array, strides in elements, to a dense channels-last one. */                                            \
+  X(to_channels_last, (const void *x, const ptrdiff_t *stride, const ptrdiff_t *shape, void *out))               \
   /* Convolution. Packed weights are what conv2d_pack makes of weights (out, in / groups, kh, kw) for the forward     \
    * product or, `backward`, for the input gradient; they fit the instruction set that packed them. */              \
   X(conv2d_packed_size, (const fc_conv2d *conv, int backward, ptrdiff_t *size))                               \

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from fastconv import _kernels, checks
-from fastconv._kernels import Conv2d, active_isa, channels_last, empty_channels_last
+from fastconv._kernels import Conv2d, active_isa, channels_last, empty_channels_last, keep_conv2d, known_conv2d
 from fastconv.autograd import as_array, needs_grad, record
 from fastconv.errors import ShapeError
 from fastconv.functional._weights import check_unwritten, stamp
@@ -77,10 +76,13 @@ def conv2d(
     x = as_array(input, "conv2d", "input")
     w = as_array(weight, "conv2d", "weight")
     b = None if bias is None else as_array(bias, "conv2d", "bias")
-    conv = _geometry(x.shape, w.shape, stride, padding, dilation, groups)
+    shape = x.shape
+    conv = known_conv2d(shape, w.shape, stride, padding, dilation, groups)
+    if conv is None:
+        conv = _geometry(shape, w.shape, stride, padding, dilation, groups)
     if x.dtype is not w.dtype:
         checks.same_dtype("conv2d", x, "input", w, "weight")
-    if b is not None:
+    if b is not None and (b.shape != conv.bias_shape or b.dtype is not w.dtype or not b.flags.c_contiguous):
         b = _bias(b, w)
     if algorithm != "auto" and algorithm != "direct":
         if algorithm == "im2col":
@@ -100,7 +102,7 @@ def conv2d(
         grad = channels_last(grad)
         grad_x = grad_w = grad_b = None
         if wants_x:
-            grad_x = empty_channels_last(x.shape, x.dtype)
+            grad_x = empty_channels_last(shape, x.dtype)
             _kernels.conv2d_grad_input(conv, grad, _kernels.conv2d_pack(conv, w, True), grad_x)
         if wants_w:
             grad_w = np.empty(w.shape, w.dtype)
@@ -113,13 +115,7 @@ def conv2d(
 
 
 def _geometry(shape: tuple, weight: tuple, stride: Any, padding: Any, dilation: Any, groups: Any) -> Conv2d:
-    """Sizes of a convolution, checked once for each set of arguments."""
-    if type(groups) is int and _kernels.plain_ints(stride, padding, dilation, 1):
-        return _known(shape, weight, stride, padding, dilation, groups)
-    return _checked(shape, weight, stride, padding, dilation, groups)
-
-
-def _checked(shape: tuple, weight: tuple, stride: Any, padding: Any, dilation: Any, groups: Any) -> Conv2d:
+    """Sizes of a convolution, checked, and kept for the next call with the same arguments."""
     if len(weight) != 4 or min(weight) < 1:
         raise ShapeError(f"conv2d: weight must be (C_out, C_in / groups, kh, kw), each at least 1, got shape {weight}")
     where = window("conv2d", shape, weight[2:], stride, padding, dilation)
@@ -134,10 +130,9 @@ def _checked(shape: tuple, weight: tuple, stride: Any, padding: Any, dilation: A
     batch, _, h, w = where.out_shape
     if max(batch, 1) * weight[0] * h * w >= 2**59:
         raise ShapeError(f"conv2d: the output {(batch, weight[0], h, w)} would have more than 2**59 elements")
-    return Conv2d(where, weight[0], groups)
-
-
-_known = lru_cache(maxsize=1024)(_checked)
+    conv = Conv2d(where, weight[0], groups)
+    keep_conv2d(conv, shape, weight, stride, padding, dilation, groups)
+    return conv
 
 
 def _bias(b: np.ndarray, w: np.ndarray) -> np.ndarray:

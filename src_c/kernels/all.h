@@ -6,6 +6,7 @@
 
 #include "activation.c"
 #include "gemm.c"
+#include "layout.c"
 #include "conv.c"
 #include "conv_weight.c"
 #include "im2col.c"
