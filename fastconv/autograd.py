@@ -147,8 +147,8 @@ def backward(tensor: Tensor, gradient: Any = None) -> None:
     root = tensor.node or tensor
     with np.errstate(all="ignore"):  # inf and nan travel without warnings, as in the kernels
         found = _walk(root, grad)
-    # Only now, so that an error on the way leaves every gradient as it was.
-    _accumulate(found, gradient)
+        # Only now, so that an error on the way leaves every gradient as it was.
+        _accumulate(found, gradient)
 
 
 def _walk(root: Node | Tensor, grad: np.ndarray | None) -> list[tuple[Tensor, np.ndarray | None]]:

@@ -38,7 +38,7 @@ __all__ = [
     "sub",
 ]
 
-_SCALARS = (int, float, np.number, np.bool_)
+_SCALARS = (int, float, np.integer, np.floating, np.bool_)
 
 
 def add(input: Any, other: Any) -> Tensor:
@@ -216,7 +216,7 @@ def dropout(
     p = checks.probability(p, "dropout")
     if not training or p == 0.0:
         return input if isinstance(input, Tensor) else wrap(x)
-    keep = checks.generator(rng, "dropout").random(x.shape, dtype=x.dtype.type) >= p
+    keep = checks.generator(rng, "dropout").random(x.shape, dtype=np.float32) >= p
     scale = keep * x.dtype.type(1 / (1 - p) if p < 1 else 0)
     return record(np.multiply(x, scale, out=np.empty_like(x)), lambda grad: (grad * scale,), (input,))
 

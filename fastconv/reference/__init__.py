@@ -1,0 +1,12 @@
+"""The slow twin of every function, in NumPy, to read and to test against.
+
+A function ``f(*arrays, **options)`` takes and returns arrays. Its gradient ``f_grad(grad, *arrays, **options)``
+takes the gradient of the result and returns one array for each array that has one, a tuple where there are several.
+"""
+
+from fastconv.reference import elementwise, reduce, shape
+from fastconv.reference.elementwise import *  # noqa: F403
+from fastconv.reference.reduce import *  # noqa: F403
+from fastconv.reference.shape import *  # noqa: F403
+
+__all__ = [*elementwise.__all__, *reduce.__all__, *shape.__all__]

@@ -1,0 +1,136 @@
+"""Arithmetic, element by element. Broadcasting repeats: the gradient of what was repeated is summed."""
+
+from __future__ import annotations
+
+import numpy as np
+
+__all__ = [
+    "abs",
+    "abs_grad",
+    "add",
+    "add_grad",
+    "div",
+    "div_grad",
+    "dropout",
+    "dropout_grad",
+    "exp",
+    "exp_grad",
+    "log",
+    "log_grad",
+    "mul",
+    "mul_grad",
+    "neg",
+    "neg_grad",
+    "pow",
+    "pow_grad",
+    "sqrt",
+    "sqrt_grad",
+    "sub",
+    "sub_grad",
+]
+
+Pair = tuple[np.ndarray, np.ndarray]
+
+
+def _like(grad: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """Sum `grad` over the axes along which `x` was repeated."""
+    while grad.ndim > x.ndim:
+        grad = grad.sum(0)
+    for axis, size in enumerate(x.shape):
+        if size == 1:
+            grad = grad.sum(axis, keepdims=True)
+    return grad
+
+
+def add(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    return x + y
+
+
+def add_grad(grad: np.ndarray, x: np.ndarray, y: np.ndarray) -> Pair:
+    return _like(grad, x), _like(grad, y)
+
+
+def sub(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    return x - y
+
+
+def sub_grad(grad: np.ndarray, x: np.ndarray, y: np.ndarray) -> Pair:
+    return _like(grad, x), _like(-grad, y)
+
+
+def mul(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    return x * y
+
+
+def mul_grad(grad: np.ndarray, x: np.ndarray, y: np.ndarray) -> Pair:
+    return _like(grad * y, x), _like(grad * x, y)
+
+
+def div(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    return x / y
+
+
+def div_grad(grad: np.ndarray, x: np.ndarray, y: np.ndarray) -> Pair:
+    return _like(grad / y, x), _like(-grad * x / y**2, y)
+
+
+def pow(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    return x**y
+
+
+def pow_grad(grad: np.ndarray, x: np.ndarray, y: np.ndarray) -> Pair:
+    return _like(grad * y * x ** (y - 1), x), _like(grad * x**y * np.log(x), y)
+
+
+def neg(x: np.ndarray) -> np.ndarray:
+    return -x
+
+
+def neg_grad(grad: np.ndarray, x: np.ndarray) -> np.ndarray:
+    return -grad
+
+
+def abs(x: np.ndarray) -> np.ndarray:
+    return np.abs(x)
+
+
+def abs_grad(grad: np.ndarray, x: np.ndarray) -> np.ndarray:
+    return grad * np.sign(x)
+
+
+def exp(x: np.ndarray) -> np.ndarray:
+    return np.exp(x)
+
+
+def exp_grad(grad: np.ndarray, x: np.ndarray) -> np.ndarray:
+    return grad * np.exp(x)
+
+
+def log(x: np.ndarray) -> np.ndarray:
+    return np.log(x)
+
+
+def log_grad(grad: np.ndarray, x: np.ndarray) -> np.ndarray:
+    return grad / x
+
+
+def sqrt(x: np.ndarray) -> np.ndarray:
+    return np.sqrt(x)
+
+
+def sqrt_grad(grad: np.ndarray, x: np.ndarray) -> np.ndarray:
+    return grad / (2 * np.sqrt(x))
+
+
+def _dropout_scale(x: np.ndarray, p: float, seed: int) -> np.ndarray:
+    """0 for what is dropped, 1 / (1 - p) for the rest, so that the expected sum stays."""
+    keep = np.random.default_rng(seed).random(x.shape, dtype=np.float32) >= p
+    return keep / (1 - p)
+
+
+def dropout(x: np.ndarray, p: float, seed: int) -> np.ndarray:
+    return x * _dropout_scale(x, p, seed)
+
+
+def dropout_grad(grad: np.ndarray, x: np.ndarray, p: float, seed: int) -> np.ndarray:
+    return grad * _dropout_scale(x, p, seed)

@@ -1,0 +1,231 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import mutually_broadcastable_shapes
+
+import fastconv
+from fastconv import Tensor, reference
+from fastconv import functional as F
+from fastconv.errors import ShapeError
+from tests.helpers import channels_last, check_op, randn
+
+SHAPES = [
+    ((3, 4), (3, 4)),
+    ((2, 3, 4), (4,)),
+    ((3, 1), (1, 5)),
+    ((), (3,)),
+    ((2, 3, 4, 5), (1, 3, 1, 1)),
+    ((0, 3), (3,)),
+]
+BINARY = ["add", "sub", "mul", "div"]
+UNARY = ["neg", "abs", "exp", "log", "sqrt"]
+# One instruction set is enough where NumPy computes.
+ONE = fastconv.available_isas()[:1]
+
+
+@pytest.mark.parametrize("name", BINARY)
+@pytest.mark.parametrize("shapes", SHAPES)
+def test_binary(name, shapes):
+    x, y = randn(*shapes[0]), randn(*shapes[1], seed=1)
+    y += np.where(y < 0, -0.5, 0.5)
+    check_op(
+        getattr(F, name),
+        getattr(reference, name),
+        [x, y],
+        getattr(reference, f"{name}_grad"),
+        isas=ONE,
+        exact_layouts=False,
+    )
+
+
+@pytest.mark.parametrize("shapes", SHAPES)
+def test_pow(shapes):
+    x, y = np.asarray(np.abs(randn(*shapes[0])) + 0.5), randn(*shapes[1], seed=1)
+    check_op(
+        F.pow, reference.pow, [x, y], reference.pow_grad, isas=ONE, exact_layouts=False, tolerance={np.float32: 1e-5}
+    )
+
+
+@pytest.mark.parametrize("name", UNARY)
+def test_unary(name):
+    x = randn(2, 3, 4, 5) if name in ("neg", "abs", "exp") else np.abs(randn(3, 5)) + 0.1
+    op, twin, grad = getattr(F, name), getattr(reference, name), getattr(reference, f"{name}_grad")
+    check_op(op, twin, [x], grad, isas=ONE, exact_layouts=False)
+
+
+@given(shapes=mutually_broadcastable_shapes(num_shapes=2, max_dims=4, max_side=3), name=st.sampled_from(BINARY))
+@settings(max_examples=50, deadline=None)
+def test_broadcast_gradients_have_the_inputs_shapes(shapes, name):
+    x = Tensor(np.ones(shapes.input_shapes[0], np.float32), requires_grad=True)
+    y = Tensor(np.ones(shapes.input_shapes[1], np.float32), requires_grad=True)
+    out = getattr(F, name)(x, y)
+    assert out.shape == shapes.result_shape
+    out.backward(np.ones(out.shape, np.float32))
+    assert x.grad.shape == x.shape
+    assert y.grad.shape == y.shape
+    assert x.grad.data.sum() == out.data.size
+
+
+@pytest.mark.parametrize("exponent", [0, 1, 2, 3, 0.5, -1, -2.5])
+def test_pow_by_a_number(exponent):
+    x = Tensor([0.5, 1.0, 4.0], requires_grad=True)
+    out = x**exponent
+    out.backward(np.ones(3, np.float32))
+    np.testing.assert_allclose(out.data, x.data**exponent, rtol=1e-6)
+    np.testing.assert_allclose(x.grad.data, exponent * x.data ** (exponent - 1), rtol=1e-6)
+
+
+def test_pow_at_zero():
+    x = Tensor([0.0, 0.0, 0.0], requires_grad=True)
+    y = Tensor([0.0, 1.0, 2.0], requires_grad=True)
+    out = x**y
+    out.backward([1, 1, 1])
+    assert out.tolist() == [1, 0, 0]
+    assert x.grad.tolist() == [0, 1, 0]
+    assert y.grad.tolist() == [0, 0, 0]
+
+
+def test_python_numbers_take_the_dtype():
+    for dtype in (np.float32, np.float64):
+        x = Tensor(np.ones(3, dtype), requires_grad=True)
+        for out in (x + 1, 1 + x, x * 0.1, 2 / x, 2 - x, x**2, 2**x, x - np.float64(1), np.float64(2) * x, True * x):
+            assert out.dtype == dtype
+            assert out.requires_grad
+        zero_d = Tensor(np.array(2, dtype), requires_grad=True)
+        assert (zero_d * 1.5).dtype == dtype
+        assert (1.5 / zero_d).data.shape == ()
+
+
+def test_array_on_the_left_makes_a_tensor():
+    x = Tensor([1.0, 2.0], requires_grad=True)
+    for out in (np.ones(2, np.float32) + x, np.ones(2, np.float32) @ x, np.float32(2) * x, [1.0, 2.0] - x):
+        assert type(out) is Tensor
+        assert out.requires_grad
+    assert type(np.ones(2, np.float32) < x) is Tensor
+
+
+def test_two_float_dtypes_are_an_error():
+    x, y = Tensor(np.ones(2, np.float32)), Tensor(np.ones(2, np.float64))
+    for op in (F.add, F.mul, F.pow, F.lt, F.eq, F.matmul):
+        with pytest.raises(TypeError, match=r"input is float32 but .* is float64"):
+            op(x, y)
+    with pytest.raises(TypeError, match="float64"):
+        x + np.ones(2)
+
+
+def test_integers_and_bools_beside_floats():
+    x = Tensor([1.0, 2.0, 3.0], requires_grad=True)
+    mask = Tensor(np.array([True, False, True]))
+    out = x * mask + Tensor(np.array([1, 2, 3]))
+    assert out.dtype == np.float32
+    out.sum().backward()
+    assert x.grad.tolist() == [1, 0, 1]
+
+
+def test_integers():
+    i = fastconv.tensor([1, 2, 3])
+    assert (i + 1).dtype == np.int64
+    assert (i * 0.5).dtype == np.float32
+    assert (i / 2).tolist() == [0.5, 1, 1.5]
+    assert (i / 2).dtype == np.float32
+    assert (fastconv.tensor([True]) + 1).tolist() == [2]
+    with pytest.raises(TypeError, match="does not fit int64"):
+        i + 2**70
+    with pytest.raises(TypeError, match="exp: input must be float32 or float64, got int64"):
+        F.exp(i)
+
+
+def test_comparison():
+    x, y = Tensor([1.0, 2.0, np.nan], requires_grad=True), [2.0, 2.0, np.nan]
+    assert (x == y).tolist() == [False, True, False]
+    assert (x != y).tolist() == [True, False, True]
+    assert (x < y).tolist() == [True, False, False]
+    assert (x <= 2).tolist() == [True, True, False]
+    assert (Tensor(2.0) > x).tolist() == [True, False, False]
+    assert (x >= 2).tolist() == [False, True, False]
+    assert (x == y).dtype == bool
+    assert not (x == y).requires_grad
+    assert (x == None) is False  # noqa: E711
+    assert (x != "a") is True
+    assert {x: 1}[x] == 1
+
+
+@pytest.mark.filterwarnings("error")
+def test_special_values_come_without_warnings():
+    x = Tensor([0.0, -1.0, 1e38], requires_grad=True)
+    for out in (1 / x, F.log(x), F.sqrt(x), F.exp(x), x * x, x**-1, x**x, x - np.inf, np.inf - x):
+        out.sum().backward()
+    assert (1 / x).tolist()[0] == np.inf
+    assert (x * x).tolist()[2] == np.inf
+    assert np.isnan(F.log(x).tolist()[1])
+    assert (Tensor([-0.0]) * 1).data.tobytes() == np.array([-0.0], np.float32).tobytes()
+
+
+def test_shapes_that_do_not_broadcast():
+    with pytest.raises(ShapeError, match=r"add: operands of shapes \(2, 3\) and \(4,\)"):
+        F.add(np.ones((2, 3), np.float32), np.ones(4, np.float32))
+
+
+@pytest.mark.parametrize(
+    "bad", ["a", b"a", object(), {}, 1j, [1j], np.complex64(1), np.ones(2, np.complex64), np.array(["a"])]
+)
+def test_what_is_no_number_is_an_error(bad):
+    with pytest.raises(TypeError, match="add: "):
+        F.add(bad, np.ones(2, np.float32))
+    with pytest.raises(TypeError, match="add: "):
+        Tensor([1.0, 2.0]) + bad
+
+
+def test_channels_last_stays():
+    x = channels_last(randn(2, 3, 4, 5))
+    for out in (F.add(x, x), F.mul(x, randn(1, 3, 1, 1)), F.neg(x), F.exp(x), F.dropout(x, 0.5, rng=0), F.pow(x, 2)):
+        assert out.data.strides == x.strides
+
+
+def test_dropout():
+    x = np.abs(randn(2, 3, 4, 5)) + 0.5
+    for p in (0.3, 0.9):
+        check_op(
+            lambda x, p, seed: F.dropout(x, p, rng=seed),
+            reference.dropout,
+            [x],
+            reference.dropout_grad,
+            isas=ONE,
+            p=p,
+            seed=3,
+        )
+
+
+def test_dropout_keeps_the_expected_value():
+    ones = np.ones(100_000, np.float32)
+    out = F.dropout(ones, 0.2, rng=0).numpy()
+    assert set(np.unique(out)) == {0, np.float32(1.25)}
+    assert abs(out.mean() - 1) < 0.01
+    assert not F.dropout(ones, 1.0, rng=0).data.any()
+
+
+def test_dropout_in_eval_is_the_identity():
+    x = Tensor([1.0, 2.0], requires_grad=True)
+    assert F.dropout(x, 0.5, training=False) is x
+    assert F.dropout(x, 0.0) is x
+
+
+def test_dropout_draws_anew_from_a_generator():
+    rng = np.random.default_rng(0)
+    x = np.ones(100, np.float32)
+    first, second = F.dropout(x, rng=rng), F.dropout(x, rng=rng)
+    assert (first != second).data.any()
+    assert np.array_equal(first, F.dropout(x, rng=0))
+
+
+@pytest.mark.parametrize("p", [-0.1, 1.5, np.nan, np.inf])
+def test_dropout_probability_out_of_range(p):
+    with pytest.raises(ValueError, match="dropout: p must be a number from 0 to 1"):
+        F.dropout([1.0], p)
+
+
+@pytest.mark.parametrize("p", ["0.5", None, True, [0.5]])
+def test_dropout_probability_of_wrong_type(p):
+    with pytest.raises(TypeError, match="dropout: p must be a number"):
+        F.dropout([1.0], p)

@@ -1,0 +1,208 @@
+import numpy as np
+import pytest
+
+import fastconv
+from fastconv import Tensor, reference
+from fastconv import functional as F
+from fastconv.errors import ShapeError
+from tests.helpers import channels_last, check_op, randn
+
+ONE = fastconv.available_isas()[:1]
+
+
+def check(name, inputs, **options):
+    check_op(
+        getattr(F, name), getattr(reference, name), inputs, getattr(reference, f"{name}_grad"), isas=ONE, **options
+    )
+
+
+@pytest.mark.parametrize("shape", [(6, 20), (-1,), (2, -1, 2), (120,), (2, 3, 1, 4, 5)])
+def test_reshape(shape):
+    check("reshape", [randn(2, 3, 4, 5)], shape=shape)
+
+
+@pytest.mark.parametrize("shape", [(7,), (-1, -1), (7, -1), (0, -1), (121,)])
+def test_reshape_that_does_not_fit(shape):
+    with pytest.raises(ShapeError, match=r"reshape: 120 elements of shape \(2, 3, 4, 5\) do not fit"):
+        F.reshape(randn(2, 3, 4, 5), shape)
+
+
+def test_reshape_takes_ints_only():
+    for bad in (2.0, "2", (2.0, 3), None, (True, 6)):
+        with pytest.raises(TypeError, match="reshape: shape"):
+            F.reshape(randn(6), bad)
+    with pytest.raises(ShapeError, match="reshape: shape"):
+        F.reshape(randn(6), (-2, 3))
+    assert F.reshape(randn(0, 3), (0, 7)).shape == (0, 7)
+
+
+def test_methods_take_ints_or_tuples():
+    x = Tensor(randn(2, 3, 4))
+    assert x.reshape(6, 4).shape == x.reshape((6, 4)).shape == x.view(6, -1).shape == (6, 4)
+    assert x.permute(2, 0, 1).shape == x.permute((2, 0, 1)).shape == (4, 2, 3)
+    assert x.T.shape == (4, 3, 2)
+    assert x.flatten(1).shape == (2, 12)
+    assert x.transpose(0, -1).shape == (4, 3, 2)
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "shape"), [(0, -1, (120,)), (1, -1, (2, 60)), (1, 2, (2, 12, 5)), (2, 2, (2, 3, 4, 5))]
+)
+def test_flatten(start, end, shape):
+    check_op(lambda x: F.flatten(x, start, end), lambda x: x.reshape(shape), [randn(2, 3, 4, 5)], isas=ONE)
+
+
+def test_flatten_edge_cases():
+    assert F.flatten(2.0).shape == (1,)
+    assert F.flatten(np.zeros((0, 3, 4), np.float32), 1).shape == (0, 12)
+    with pytest.raises(ShapeError, match="start_dim 2 comes after end_dim 1"):
+        F.flatten(randn(2, 3, 4), 2, 1)
+    with pytest.raises(ShapeError, match="flatten: start_dim"):
+        F.flatten(randn(2), 1)
+
+
+@pytest.mark.parametrize("dims", [(0, 1, 2), (2, 0, 1), (-1, 0, 1)])
+def test_permute(dims):
+    check("permute", [randn(2, 3, 4)], dims=dims)
+
+
+def test_permute_names_every_axis_once():
+    for bad in ((0, 1), (0, 0, 1), (0, 1, 3)):
+        with pytest.raises(ShapeError, match="permute: dims"):
+            F.permute(randn(2, 3, 4), bad)
+
+
+def test_transpose_squeeze_unsqueeze():
+    x = randn(2, 1, 3, 1)
+    check_op(lambda x: F.transpose(x, 1, -2), lambda x: x.transpose(0, 2, 1, 3), [x], isas=ONE)
+    check_op(F.squeeze, lambda x: x.reshape(2, 3), [x], isas=ONE)
+    check_op(lambda x: F.squeeze(x, 1), lambda x: x.reshape(2, 3, 1), [x], isas=ONE)
+    check_op(lambda x: F.squeeze(x, 0), lambda x: x, [x], isas=ONE)
+    check_op(lambda x: F.squeeze(x, (1, 3)), lambda x: x.reshape(2, 3), [x], isas=ONE)
+    check_op(lambda x: F.unsqueeze(x, -1), lambda x: x[..., None], [x], isas=ONE)
+    assert F.unsqueeze(1.0, 0).shape == (1,)
+    assert F.squeeze(1.0, 0).shape == F.transpose(1.0, 0, -1).shape == ()
+    with pytest.raises(ShapeError, match="unsqueeze: dim"):
+        F.unsqueeze(x, 5)
+
+
+INDICES = [
+    1,
+    -1,
+    slice(1, 3),
+    slice(None, None, -2),
+    (slice(None), 2),
+    (..., 0),
+    (None, 1),
+    (1, slice(0, 2), ..., None),
+    np.array([2, 0, 2]),
+    (np.array([0, 0, 1]), slice(None), np.array([1, 1, 2])),
+    [0, 2, 2],
+    np.array([[0], [2]]),
+    slice(0, 0),
+    np.array([], np.int64),
+    (np.int64(1), np.int32(2)),
+]
+
+
+@pytest.mark.parametrize("index", INDICES, ids=str)
+def test_getitem(index):
+    check("getitem", [randn(3, 4, 5)], index=index)
+
+
+def test_getitem_by_masks():
+    x = randn(3, 4, 5)
+    check("getitem", [x], index=x > 0)
+    check("getitem", [x], index=(slice(None), np.array([True, False, True, True])))
+    check("getitem", [x], index=np.array([False] * 3))
+    t = Tensor(x, requires_grad=True)
+    t[t > 0].sum().backward()
+    assert np.array_equal(t.grad, (x > 0).astype(float))
+
+
+def test_getitem_by_tensors_adds_repeats():
+    x = Tensor([1.0, 2.0, 3.0], requires_grad=True)
+    y = x[fastconv.tensor([0, 0, 2])]
+    y.backward([1, 2, 4])
+    assert x.grad.tolist() == [3, 0, 4]
+
+
+def test_slices_share_memory():
+    array = np.zeros((3, 4), np.float32)
+    view = Tensor(array)[1:, 0]
+    array[1, 0] = 5
+    assert view.tolist() == [5, 0]
+
+
+def test_getitem_out_of_range():
+    with pytest.raises(IndexError):
+        Tensor([1.0])[1]
+    with pytest.raises(IndexError):
+        Tensor([1.0])[0, 0]
+
+
+def test_iteration_unpacks():
+    x = Tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True)
+    first, second = x
+    (first * second).sum().backward()
+    assert x.grad.tolist() == [[3, 4], [1, 2]]
+
+
+@pytest.mark.parametrize("dim", [0, 1, -1])
+def test_cat_and_stack(dim):
+    arrays = [randn(2, 3, 4), randn(2, 3, 4, seed=1), randn(2, 3, 4, seed=2)]
+    check_op(
+        lambda *a: F.cat(a, dim),
+        lambda *a: reference.cat(*a, dim=dim),
+        arrays,
+        lambda g, *a: reference.cat_grad(g, *a, dim=dim),
+        isas=ONE,
+    )
+    check_op(lambda *a: F.stack(a, dim), lambda *a: np.stack(a, dim), arrays, isas=ONE)
+
+
+def test_cat_of_different_lengths():
+    arrays = [randn(2, 1), randn(2, 0), randn(2, 5)]
+    check_op(lambda *a: F.cat(a, 1), lambda *a: np.concatenate(a, 1), arrays, isas=ONE)
+
+
+def test_cat_of_one_tensor_twice():
+    x = Tensor([1.0, 2.0], requires_grad=True)
+    F.cat((x, x)).backward([1, 2, 3, 4])
+    assert x.grad.tolist() == [4, 6]
+
+
+def test_cat_errors():
+    with pytest.raises(ShapeError, match=r"cat: tensors\[1\] of shape \(2, 4\) does not fit \(2, 3\) along dim 0"):
+        F.cat((randn(2, 3), randn(2, 4)))
+    with pytest.raises(TypeError, match=r"cat: tensors\[0\] is float64 but tensors\[1\] is float32"):
+        F.cat((randn(2), randn(2, dtype=np.float32)))
+    for bad in ((), randn(2), "ab", None):
+        with pytest.raises(TypeError, match="cat: tensors must be a non-empty tuple or list"):
+            F.cat(bad)
+    with pytest.raises(ShapeError, match="cat"):
+        F.cat((randn(), randn()))
+    with pytest.raises(ShapeError, match=r"stack: tensors\[1\] has shape"):
+        F.stack((randn(2), randn(3)))
+
+
+def test_channels_last_stays():
+    x = channels_last(randn(2, 3, 4, 5))
+    assert F.cat((x, x), 1).data.transpose(0, 2, 3, 1).flags.c_contiguous
+    assert F.clone(x).data.strides == x.strides
+
+
+def test_clone_and_to():
+    x = Tensor([1.0, 2.0], requires_grad=True)
+    y = x.clone()
+    assert not np.may_share_memory(x.data, y.data)
+    assert x.to(np.float32) is x
+    z = y.to(np.float64)
+    assert z.dtype == np.float64
+    (z * z).sum().backward()
+    assert x.grad.tolist() == [2, 4]
+    assert x.grad.dtype == np.float32
+    assert x.double().float().dtype == np.float32
+    assert not x.to(np.int64).requires_grad
+    with pytest.raises(TypeError, match="to: dtype"):
+        x.to(np.float16)
