@@ -54,4 +54,6 @@ cdef extern from "fastconv.h" nogil:
     const fc_isa *fc_active_isa()
     int fc_use_isa(const char *name)
     void fc_set_poll(int (*poll)() noexcept nogil)
-    int FC_OK, FC_NO_MEMORY, FC_INTERRUPTED
+    int fc_set_num_threads(int n)
+    int fc_get_num_threads()
+    int FC_OK, FC_NO_MEMORY, FC_INTERRUPTED, FC_MAX_THREADS

@@ -200,6 +200,22 @@ def vector_length(dtype):
     return (fc_active_isa().f32 if dtype == "float32" else fc_active_isa().f64).vector_length
 
 
+# --- threads -----------------------------------------------------------------------------------------------
+
+MAX_THREADS = FC_MAX_THREADS
+
+
+def set_num_threads(int n):
+    """The thread count from the next kernel on."""
+    if fc_set_num_threads(n) != 0:
+        raise ValueError(f"kernels run on 1 to {MAX_THREADS} threads, not {n}")
+
+
+def get_num_threads():
+    """The thread count of the next kernel."""
+    return fc_get_num_threads()
+
+
 # --- windows -----------------------------------------------------------------------------------------------
 
 cdef inline bint is_plain(value):

@@ -19,6 +19,9 @@ enum { FC_OK = 0, FC_NO_MEMORY = 1, FC_INTERRUPTED = 2 };
 
 enum { FC_MAX_THREADS = 256 };
 
+/* Everything else in the extension is hidden: threadpoolctl finds these two by name. */
+#define FC_EXPORT __attribute__((visibility("default")))
+
 /* One piece of a job. `worker` is in [0, fc_workers()) and unique among pieces that run at the same time: an index
  * for scratch memory. A piece is also the unit in which Ctrl-C is answered: keep it below about 50 ms. */
 typedef void (*fc_piece)(void *context, ptrdiff_t piece, int worker);
@@ -38,8 +41,8 @@ int fc_workers(void);
 /* The thread count of the next job, the caller included: 1 .. FC_MAX_THREADS; returns 0, or -1 if n is outside. Starts
  * nothing. The default is FASTCONV_NUM_THREADS if it is such a number, else the smaller of affinity and cgroup
  * quota. */
-int fc_set_num_threads(int n);
-int fc_get_num_threads(void);
+FC_EXPORT int fc_set_num_threads(int n);
+FC_EXPORT int fc_get_num_threads(void);
 
 /* `poll` is called by the thread that called fc_parallel, outside any lock, between pieces and while it waits for the
  * last workers, at most every 20 ms and never in a job inside a job. Nonzero stops the job. NULL: no polling. */
