@@ -85,7 +85,7 @@ cdef int image_of(cnp.ndarray array, const fc_table *table, fc_image *image) exc
     cdef const cnp.npy_intp *stride = cnp.PyArray_STRIDES(array)
     cdef ptrdiff_t size = table.element_size
     if (cnp.PyArray_NDIM(array) != 4 or cnp.PyArray_ITEMSIZE(array) != size or not cnp.PyArray_ISBEHAVED_RO(array)
-            or (cnp.PyArray_DIM(array, 1) > 1 and stride[1] != size)):
+            or (cnp.PyArray_DIM(array, 1) > 1 and stride[1] != size and cnp.PyArray_SIZE(array) > 0)):
         raise TypeError("a kernel needs aligned 4-d channels-last arrays of one floating type")
     image.data = cnp.PyArray_DATA(array)
     image.image = stride[0] // size
