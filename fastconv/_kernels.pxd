@@ -44,6 +44,8 @@ cdef extern from "fastconv.h" nogil:
         int (*fma_peak)(ptrdiff_t rounds, double *operations) noexcept nogil
         int (*relu)(const void *x, void *out, ptrdiff_t n) noexcept nogil
         int (*relu_grad)(const void *out, const void *grad, void *grad_x, ptrdiff_t n) noexcept nogil
+        int (*affine_warp)(fc_image images, const double *matrices, double fill, fc_image out, ptrdiff_t n,
+                           ptrdiff_t h, ptrdiff_t w, ptrdiff_t channels) noexcept nogil
 
     ctypedef struct fc_isa:
         const char *name

@@ -462,3 +462,20 @@ def relu_grad(cnp.ndarray out not None, cnp.ndarray grad not None, cnp.ndarray g
     with nogil:
         status = table.relu_grad(value, given, target, n)
     check(status)
+
+
+# --- warp --------------------------------------------------------------------------------------------------
+
+def affine_warp(cnp.ndarray images not None, cnp.ndarray matrices not None, double fill, cnp.ndarray out not None):
+    cdef const fc_table *table = table_of(images)
+    cdef fc_image source, target
+    cdef const cnp.npy_intp *shape = cnp.PyArray_DIMS(out)
+    cdef int status
+    image_of(images, table, &source)
+    image_of(out, table, &target)
+    if cnp.PyArray_TYPE(matrices) != cnp.NPY_FLOAT64 or not cnp.PyArray_ISCARRAY_RO(matrices):
+        raise TypeError("affine_warp needs aligned, C-contiguous float64 matrices")
+    cdef const double *maps = <const double *>cnp.PyArray_DATA(matrices)
+    with nogil:
+        status = table.affine_warp(source, maps, fill, target, shape[0], shape[2], shape[3], shape[1])
+    check(status)

@@ -66,7 +66,10 @@ typedef struct {
   X(fma_peak, (ptrdiff_t rounds, double *operations))                                                             \
   /* elementwise, n contiguous elements */                                                                    \
   X(relu, (const void *x, void *out, ptrdiff_t n))                                                            \
-  X(relu_grad, (const void *out, const void *grad, void *grad_x, ptrdiff_t n))
+  X(relu_grad, (const void *out, const void *grad, void *grad_x, ptrdiff_t n))                                \
+  /* image i resampled bilinearly by matrices[i] (2, 3), output to input pixel (x, y); h, w < 2^31 - 2 */     \
+  X(affine_warp, (fc_image images, const double *matrices, double fill, fc_image out, ptrdiff_t n,            \
+                  ptrdiff_t h, ptrdiff_t w, ptrdiff_t channels))
 
 #define FC_TABLE_FIELD(name, arguments) int(*name) arguments;
 typedef struct {

@@ -202,8 +202,10 @@ class RandomAffine(RandomTransform):
         center_x, center_y = (width - 1) / 2, (height - 1) / 2
         cos, sin = np.cos(angle) / factor, np.sin(angle) / factor
         from_x, from_y = center_x + shift_x, center_y + shift_y
-        rows = [[cos, sin, center_x - cos * from_x - sin * from_y], [-sin, cos, center_y + sin * from_x - cos * from_y]]
-        return np.moveaxis(np.array(rows), 2, 0)
+        maps = np.empty((len(keys), 2, 3))
+        maps[:, 0] = np.stack([cos, sin, center_x - cos * from_x - sin * from_y], axis=1)
+        maps[:, 1] = np.stack([-sin, cos, center_y + sin * from_x - cos * from_y], axis=1)
+        return maps
 
     def apply(self, images: np.ndarray, keys: np.ndarray) -> np.ndarray:
         return affine_warp(images, self.matrices(keys, *images.shape[2:]), self.fill)

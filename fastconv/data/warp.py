@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from fastconv import checks
+from fastconv import _kernels, checks
 from fastconv.arrays import standardize
 from fastconv.errors import ShapeError
-from fastconv.reference.warp import affine_warp as _affine_warp
+
+_LARGEST = 2**31 - 4  # the kernel counts columns in 32 bits, two pixels outside included
 
 
 def affine_warp(images: np.ndarray, matrices: np.ndarray, fill: float = 0.0) -> np.ndarray:
@@ -51,7 +52,15 @@ def affine_warp(images: np.ndarray, matrices: np.ndarray, fill: float = 0.0) -> 
     matrices = standardize(matrices, "affine_warp: matrices")
     if matrices.shape != (len(images), 2, 3):
         raise ShapeError(f"affine_warp: matrices must have shape ({len(images)}, 2, 3), got {matrices.shape}")
-    return _affine_warp(images, matrices, checks.number(fill, "affine_warp", "fill"))
+    largest = float(np.finfo(images.dtype).max)
+    fill = checks.number(fill, "affine_warp", "fill", -largest, largest)
+    if max(images.shape) > _LARGEST:
+        raise ShapeError(f"affine_warp: images must have at most {_LARGEST} rows and columns, got shape {images.shape}")
+    out = _kernels.empty_channels_last(images.shape, images.dtype)
+    if out.size:
+        matrices = np.ascontiguousarray(matrices, np.float64)
+        _kernels.affine_warp(_kernels.channels_last(images), matrices, fill, out)
+    return out
 
 
 def check_images(op: str, images: np.ndarray) -> np.ndarray:

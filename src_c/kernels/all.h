@@ -11,6 +11,7 @@
 #include "conv_weight.c"
 #include "im2col.c"
 #include "linear.c"
+#include "warp.c"
 
 #define FC_PASTE_(isa, type) fc_table_##isa##_##type
 #define FC_PASTE(isa, type) FC_PASTE_(isa, type)
