@@ -11,15 +11,17 @@ from __future__ import annotations
 
 import numpy as np
 
-_GAMMA = np.uint64(0x9E3779B97F4A7C15)
+_GAMMA, _MIX_1, _MIX_2 = (np.uint64(c) for c in (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB))
+_11, _27, _30, _31 = (np.uint64(c) for c in (11, 27, 30, 31))
+_1 = np.uint64(1)
 
 
 def derive(keys: np.ndarray, words: np.ndarray | int) -> np.ndarray:
     """Keys (uint64, at least 1-d) for sub-streams numbered by `words` (non-negative integers; broadcast)."""
-    z = keys + _GAMMA * (np.atleast_1d(np.asarray(words, np.uint64)) + np.uint64(1))
-    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return z ^ (z >> np.uint64(31))
+    z = keys + _GAMMA * (np.atleast_1d(np.asarray(words, np.uint64)) + _1)
+    z = (z ^ (z >> _30)) * _MIX_1
+    z = (z ^ (z >> _27)) * _MIX_2
+    return z ^ (z >> _31)
 
 
 def sample_keys(seed: int, stream: int, epoch: int, indices: np.ndarray) -> np.ndarray:
@@ -40,4 +42,4 @@ def sample_keys(seed: int, stream: int, epoch: int, indices: np.ndarray) -> np.n
 
 def uniform(keys: np.ndarray, count: int) -> np.ndarray:
     """(len(keys), count) float64 draws from [0, 1)."""
-    return (derive(keys[:, None], np.arange(count)) >> np.uint64(11)) * 2.0**-53
+    return (derive(keys[:, None], np.arange(count)) >> _11) * 2.0**-53

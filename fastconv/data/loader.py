@@ -103,19 +103,22 @@ class DataLoader:
         if self.shuffle:
             order = np.argsort(sample_keys(self.seed, _SHUFFLE, epoch, order), kind="stable")
 
+        keys = sample_keys(self.seed, _TRANSFORM, epoch, order)
+
         def load(number: int) -> tuple[np.ndarray, np.ndarray]:
-            return self._load(order[number * size : (number + 1) * size], epoch)
+            part = slice(number * size, (number + 1) * size)
+            return self._load(order[part], keys[part])
 
         if self.prefetch:
             return prefetched(load, len(self), self.prefetch)
         return map(load, range(len(self)))
 
-    def _load(self, indices: np.ndarray, epoch: int) -> tuple[np.ndarray, np.ndarray]:
+    def _load(self, indices: np.ndarray, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         images = self._images[indices]
         if images.dtype == np.uint8:
             images = np.divide(images, np.float32(255), dtype=np.float32)
         if isinstance(self.transform, RandomTransform):
-            images = self.transform.apply(images, sample_keys(self.seed, _TRANSFORM, epoch, indices))
+            images = self.transform.apply(images, keys)
         elif self.transform is not None:
             images = self.transform(images)
         return images, self._labels[indices]

@@ -190,21 +190,22 @@ class RandomAffine(RandomTransform):
 
     def matrices(self, keys: np.ndarray, height: int, width: int) -> np.ndarray:
         """The maps (N, 2, 3) from output to input pixels (x, y) that `keys` draw for images of this size."""
-        draws = uniform(keys, 4).T
-        angle = np.deg2rad(_between(draws[0], self.degrees))
-        shift_x, shift_y = (
-            size * _between(draw, (-limit, limit))
-            for draw, size, limit in zip(draws[1:3], (width, height), self.translate or (0.0, 0.0), strict=True)
-        )
-        factor = _between(draws[3], self.scale or (1.0, 1.0))
+        reach_x, reach_y = self.translate or (0.0, 0.0)
+        scale = self.scale or (1.0, 1.0)
+        low = np.array([np.deg2rad(self.degrees[0]), -reach_x * width, -reach_y * height, scale[0]])
+        high = np.array([np.deg2rad(self.degrees[1]), reach_x * width, reach_y * height, scale[1]])
+        angle, shift_x, shift_y, factor = (low + (high - low) * uniform(keys, 4)).T
         # The image is rotated and scaled about its centre c, then shifted: out = c + shift + factor R (in - c).
-        # Solved for `in`, which is what resampling asks for.
-        center_x, center_y = (width - 1) / 2, (height - 1) / 2
+        # Resampling asks for `in`, whose map is the inverse: R transposed over factor.
         cos, sin = np.cos(angle) / factor, np.sin(angle) / factor
+        center_x, center_y = (width - 1) / 2, (height - 1) / 2
         from_x, from_y = center_x + shift_x, center_y + shift_y
         maps = np.empty((len(keys), 2, 3))
-        maps[:, 0] = np.stack([cos, sin, center_x - cos * from_x - sin * from_y], axis=1)
-        maps[:, 1] = np.stack([-sin, cos, center_y + sin * from_x - cos * from_y], axis=1)
+        maps[:, 0, 0] = maps[:, 1, 1] = cos
+        maps[:, 0, 1] = sin
+        maps[:, 1, 0] = -sin
+        maps[:, 0, 2] = center_x - cos * from_x - sin * from_y
+        maps[:, 1, 2] = center_y + sin * from_x - cos * from_y
         return maps
 
     def apply(self, images: np.ndarray, keys: np.ndarray) -> np.ndarray:
@@ -212,10 +213,6 @@ class RandomAffine(RandomTransform):
 
     def __repr__(self) -> str:
         return f"RandomAffine(degrees={self.degrees}, translate={self.translate}, scale={self.scale}, fill={self.fill})"
-
-
-def _between(draws: np.ndarray, limits: tuple[float, float]) -> np.ndarray:
-    return limits[0] + (limits[1] - limits[0]) * draws
 
 
 def _two(argument: str, value: Any, minimum: float, maximum: float) -> tuple[float, float]:

@@ -77,8 +77,8 @@ FC_INLINE void warp_row(const warp_job *job, ptrdiff_t number, ptrdiff_t y, ptrd
       top[i] = warp_place(m[3] * ((double)x + i) + v, h, &y_part[i]);
     }
     for (int i = 0; i < count; i++) {
-      const real *p = image + top[i] * row + left[i] * channels;
-      real *to = out + (x + i) * job->out.pixel;
+      const real *restrict p = image + top[i] * row + left[i] * channels;
+      real *restrict to = out + (x + i) * job->out.pixel;
       for (ptrdiff_t c = 0; c < channels; c++) {
         const real above = warp_between(p[c], p[channels + c], x_part[i]);
         const real below = warp_between(p[row + c], p[row + channels + c], x_part[i]);
