@@ -132,6 +132,21 @@ def test_one_image_alone_gives_the_same_bits(each_isa):
         np.testing.assert_array_equal(affine_warp(images[i : i + 1], matrices[i : i + 1])[0], whole[i])
 
 
+def test_same_bits_for_any_number_of_threads():
+    images, matrices = random_case(5, 3, 150, 170, np.float32)
+    before = _kernels.get_num_threads()
+    try:
+        results = []
+        for count in (1, 2, 3, 8):
+            _kernels.set_num_threads(count)
+            results.append(affine_warp(images, matrices))
+    finally:
+        _kernels.set_num_threads(before)
+    assert_near(results[0], twin(images, matrices), images)
+    for result in results[1:]:
+        np.testing.assert_array_equal(result, results[0])
+
+
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [

@@ -110,11 +110,11 @@ static int kernel_affine_warp(fc_image images, const double *matrices, double fi
   job.framed = fc_scratch_acquire(1, (size_t)(n * job.framed_h * job.framed_row) * sizeof(real));
   if (job.framed == NULL) return FC_NO_MEMORY;
 
-  const ptrdiff_t framed_rows = n * job.framed_h;
-  int status = fc_parallel(warp_pieces(framed_rows, job.framed_row), (double)(framed_rows * job.framed_row),
-                           warp_frame_piece, &job);
-  if (status == FC_OK)
-    status = fc_parallel(warp_pieces(n * h, w * channels), 8.0 * (double)(n * h * w * channels), warp_piece, &job);
+  /* Work in elements makes a batch of small images one thread's business: a loader warps it in the background, where
+   * it must not take the pool from the network. */
+  const double work = (double)(n * h * w * channels);
+  int status = fc_parallel(warp_pieces(n * job.framed_h, job.framed_row), work, warp_frame_piece, &job);
+  if (status == FC_OK) status = fc_parallel(warp_pieces(n * h, w * channels), work, warp_piece, &job);
   fc_scratch_release(job.framed);
   return status;
 }
