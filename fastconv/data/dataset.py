@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,7 +25,7 @@ _CLOTHES = (
     "Ankle boot",
 )
 _CLASSES = {"digits": _DIGITS, "mnist": _DIGITS, "fashion-mnist": _CLOTHES}
-_DEBIAN_FASHION = Path("/usr/share/datasets/fashion-mnist")
+_DEBIAN_FASHION = "/usr/share/datasets/fashion-mnist"
 _SPLITS = {"train": "train", "test": "t10k"}
 _TRAIN_DIGITS = 8000
 
@@ -115,7 +114,7 @@ def load_digits(split: str = "train") -> Dataset:
     Dataset('digits': 2000 images of 28 x 28, 10 classes)
     """
     _check_split("load_digits", split)
-    with np.load(Path(__file__).with_name("digits.npz"), allow_pickle=False) as file:
+    with np.load(os.path.join(os.path.dirname(__file__), "digits.npz"), allow_pickle=False) as file:
         images, labels = file["images"], file["labels"]
     part = slice(_TRAIN_DIGITS) if split == "train" else slice(_TRAIN_DIGITS, None)
     return Dataset(images[part], labels[part], _DIGITS, "digits")
@@ -162,22 +161,22 @@ def _check_split(op: str, split: str) -> None:
         raise DataError(f"{op}: split must be 'train' or 'test', got {split!r}")
 
 
-def _folder(name: str, root: str | os.PathLike[str] | None) -> Path:
+def _folder(name: str, root: str | os.PathLike[str] | None) -> str:
     if root is None:
-        if name != "fashion-mnist" or not _DEBIAN_FASHION.is_dir():
+        if name != "fashion-mnist" or not os.path.isdir(_DEBIAN_FASHION):
             raise DataError(f"load_dataset: {name} does not ship with fastconv; root must name the folder of its files")
         return _DEBIAN_FASHION
-    folder = Path(root)
-    if not folder.is_dir():
-        raise DataError(f"load_dataset: root must be a folder, got {str(folder)!r}")
-    raw = folder / ("MNIST" if name == "mnist" else "FashionMNIST") / "raw"
-    return raw if raw.is_dir() else folder
+    folder = os.fspath(root)
+    if not os.path.isdir(folder):
+        raise DataError(f"load_dataset: root must be a folder, got {folder!r}")
+    raw = os.path.join(folder, "MNIST" if name == "mnist" else "FashionMNIST", "raw")
+    return raw if os.path.isdir(raw) else folder
 
 
-def _find(folder: Path, stem: str, kind: str) -> Path:
+def _find(folder: str, stem: str, kind: str) -> str:
     for ending in ("", ".gz"):
         for separator in "-.":
-            path = folder / f"{stem}{separator}{kind}{ending}"
-            if path.is_file():
+            path = os.path.join(folder, f"{stem}{separator}{kind}{ending}")
+            if os.path.isfile(path):
                 return path
-    raise DataError(f"load_dataset: there is no {stem}-{kind} (or {stem}-{kind}.gz) in {str(folder)!r}")
+    raise DataError(f"load_dataset: there is no {stem}-{kind} (or {stem}-{kind}.gz) in {folder!r}")

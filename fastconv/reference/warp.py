@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+__all__ = ["affine_warp"]
+
 
 def affine_warp(images: np.ndarray, matrices: np.ndarray, fill: float = 0.0) -> np.ndarray:
     """Resample every image by its own affine map, bilinearly.
