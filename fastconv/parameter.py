@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -96,11 +94,23 @@ class Parameter(Tensor):
         with self.writing() as storage:
             storage[...] = array
 
-    @contextmanager
-    def writing(self) -> Iterator[np.ndarray]:
-        """Give the library the writable array; the version goes up and the cache empties, also when the block fails."""
-        try:
-            yield self._storage
-        finally:
-            self.version += 1
-            self.cache.clear()
+    def writing(self) -> _Writing:
+        """Give the library the writable array: ``with parameter.writing() as array``.
+
+        The version goes up and the cache empties when the block ends, also when it fails.
+        """
+        return _Writing(self)
+
+
+class _Writing:
+    __slots__ = ("_parameter",)
+
+    def __init__(self, parameter: Parameter) -> None:
+        self._parameter = parameter
+
+    def __enter__(self) -> np.ndarray:
+        return self._parameter._storage
+
+    def __exit__(self, *exception: object) -> None:
+        self._parameter.version += 1
+        self._parameter.cache.clear()

@@ -1,0 +1,134 @@
+import numpy as np
+import pytest
+
+from fastconv import Parameter
+from fastconv import lr_scheduler as schedules
+from fastconv.optim import SGD
+
+
+def optimizer(momentum=0.9):
+    return SGD([{"params": [Parameter([0.0])]}, {"params": [Parameter([0.0])], "lr": 0.01}], lr=0.1, momentum=momentum)
+
+
+def rates(schedule, steps):
+    found = [schedule.get_last_lr()]
+    for _ in range(steps - 1):
+        schedule.step()
+        found.append(schedule.get_last_lr())
+    return np.array(found)
+
+
+CASES = [
+    ("StepLR", {"step_size": 3, "gamma": 0.5}),
+    ("MultiStepLR", {"milestones": [2, 5, 5]}),
+    ("LambdaLR", {"lr_lambda": lambda epoch: 0.9**epoch}),
+    ("LambdaLR", {"lr_lambda": [lambda epoch: 1 / (1 + epoch), lambda epoch: 2.0]}),
+    ("LinearLR", {"start_factor": 0.1, "total_iters": 4}),
+    ("LinearLR", {}),
+    ("CosineAnnealingLR", {"T_max": 10, "eta_min": 0.001}),
+    ("CosineAnnealingLR", {"T_max": 4}),
+    ("OneCycleLR", {"max_lr": 0.5, "total_steps": 12}),
+    ("OneCycleLR", {"max_lr": [0.5, 0.2], "epochs": 4, "steps_per_epoch": 3, "anneal_strategy": "linear"}),
+    ("OneCycleLR", {"max_lr": 1.0, "total_steps": 12, "pct_start": 1.0, "cycle_momentum": False}),
+    ("OneCycleLR", {"max_lr": 1.0, "total_steps": 12, "pct_start": 0.01}),
+]
+
+
+@pytest.mark.filterwarnings("ignore:Detected call of")
+@pytest.mark.parametrize(("name", "options"), CASES)
+def test_rates_are_pytorchs(name, options):
+    torch = pytest.importorskip("torch")
+    theirs = torch.optim.SGD(
+        [{"params": [torch.zeros(1)]}, {"params": [torch.zeros(1)], "lr": 0.01}], lr=0.1, momentum=0.9
+    )
+    ours = optimizer()
+    schedule, other = (
+        getattr(schedules, name)(ours, **options),
+        getattr(torch.optim.lr_scheduler, name)(theirs, **options),
+    )
+    for _ in range(11):
+        np.testing.assert_allclose(schedule.get_last_lr(), other.get_last_lr(), rtol=1e-12, atol=1e-16)
+        assert [g["momentum"] for g in ours.param_groups] == pytest.approx([g["momentum"] for g in theirs.param_groups])
+        schedule.step()
+        other.step()
+
+
+@pytest.mark.filterwarnings("ignore:Detected call of")
+@pytest.mark.filterwarnings("ignore:The epoch parameter")
+def test_sequence_is_pytorchs():
+    torch = pytest.importorskip("torch")
+    theirs = torch.optim.SGD([torch.zeros(1)], lr=0.1)
+    ours = SGD([Parameter([0.0])], lr=0.1)
+    pair = []
+    for module, o in ((schedules, ours), (torch.optim.lr_scheduler, theirs)):
+        parts = [module.LinearLR(o, 0.1, total_iters=3), module.CosineAnnealingLR(o, 7)]
+        pair.append(module.SequentialLR(o, parts, milestones=[3]))
+    for _ in range(10):
+        np.testing.assert_allclose(pair[0].get_last_lr(), pair[1].get_last_lr(), rtol=1e-12, atol=1e-16)
+        for schedule in pair:
+            schedule.step()
+
+
+def test_step():
+    assert rates(schedules.StepLR(optimizer(), 2, 0.5), 6)[:, 0] == pytest.approx([0.1, 0.1, 0.05, 0.05, 0.025, 0.025])
+
+
+def test_multi_step():
+    assert rates(schedules.MultiStepLR(optimizer(), [1, 3]), 5)[:, 0] == pytest.approx([0.1, 0.01, 0.01, 1e-3, 1e-3])
+
+
+def test_cosine_ends_at_eta_min():
+    found = rates(schedules.CosineAnnealingLR(optimizer(), 8, 0.02), 9)[:, 0]
+    assert found[[0, 4, 8]] == pytest.approx([0.1, 0.06, 0.02])
+
+
+def test_linear_warm_up():
+    assert rates(schedules.LinearLR(optimizer(), 0.5, total_iters=2), 4)[:, 0] == pytest.approx([0.05, 0.075, 0.1, 0.1])
+
+
+def test_one_cycle():
+    o = optimizer()
+    schedule = schedules.OneCycleLR(o, 1.0, 11, pct_start=4 / 11)
+    assert o.param_groups[0]["momentum"] == 0.95
+    found = rates(schedule, 11)
+    assert found[[0, 3, 10], 0] == pytest.approx([0.04, 1.0, 4e-6])
+    assert found.argmax(0).tolist() == [3, 3]
+    with pytest.raises(ValueError, match="cycle of 11 steps is over"):
+        schedule.step()
+
+
+def test_a_schedule_continues_from_its_state():
+    first = schedules.CosineAnnealingLR(optimizer(), 10)
+    rates(first, 4)
+    second = schedules.CosineAnnealingLR(optimizer(), 10)
+    second.load_state_dict(first.state_dict())
+    assert second.get_last_lr() == first.get_last_lr()
+    assert np.array_equal(rates(second, 5), rates(first, 5))
+
+
+def test_last_epoch_continues_too():
+    o = optimizer()
+    rates(schedules.StepLR(o, 2), 3)
+    assert schedules.StepLR(o, 2, last_epoch=3).get_last_lr() == pytest.approx([1e-3, 1e-4])
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda o: schedules.StepLR(None, 1),
+        lambda o: schedules.StepLR(o, 0),
+        lambda o: schedules.StepLR(o, 1.5),
+        lambda o: schedules.LinearLR(o, start_factor=2.0),
+        lambda o: schedules.CosineAnnealingLR(o, 0),
+        lambda o: schedules.LambdaLR(o, [abs]),
+        lambda o: schedules.OneCycleLR(o, 1.0),
+        lambda o: schedules.OneCycleLR(o, [1.0], 5),
+        lambda o: schedules.OneCycleLR(o, 1.0, 5, anneal_strategy="steep"),
+        lambda o: schedules.SequentialLR(o, [schedules.StepLR(o, 1)], [3]),
+    ],
+)
+def test_wrong_arguments(make):
+    o = optimizer()
+    with pytest.raises((TypeError, ValueError), match="LR: "):
+        make(o)
+    assert [g["lr"] for g in o.param_groups] == [0.1, 0.01]
