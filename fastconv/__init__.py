@@ -8,6 +8,7 @@ from fastconv.autograd import enable_grad, is_grad_enabled, no_grad
 from fastconv.creation import from_dlpack, from_numpy, tensor
 from fastconv.parameter import Parameter
 from fastconv.tensor import Tensor
+from fastconv.threads import get_num_threads, set_num_threads
 
 __all__ = [
     "Parameter",
@@ -18,9 +19,11 @@ __all__ = [
     "from_dlpack",
     "from_numpy",
     "functional",
+    "get_num_threads",
     "gradcheck",
     "is_grad_enabled",
     "no_grad",
+    "set_num_threads",
     "tensor",
     "use_isa",
 ]
