@@ -40,9 +40,18 @@ typedef struct {
 enum {
   BAND_BYTES = 256 << 10, /* of a band's copy: it stays in the second-level cache beside a panel of weights */
   BAND_PIXELS = 1 << 10,
-  PIECE_PRODUCTS = 1 << 21, /* multiply-adds a piece at least, about 25 us */
-  PIECES = 16
+  PIECE_PRODUCTS = 1 << 21, /* multiply-adds of a small job's piece, about 25 us, */
+  LARGE_PIECE = 1 << 24,    /* and of a large one's: fewer halos are copied */
+  PIECES = 8,
+  MOST_PIECES = 64
 };
+
+/* How many pieces a job of `work` multiply-adds is cut into. */
+static ptrdiff_t pieces_for(double work) {
+  const double small = work / PIECE_PRODUCTS, large = work / LARGE_PIECE;
+  if (small < PIECES) return small < 1 ? 1 : (ptrdiff_t)small;
+  return large < PIECES ? PIECES : large > MOST_PIECES ? MOST_PIECES : (ptrdiff_t)large;
+}
 
 static ptrdiff_t extent(ptrdiff_t outputs, ptrdiff_t stride, ptrdiff_t taps, ptrdiff_t step) {
   return (outputs - 1) * stride + (taps - 1) * step + 1;
@@ -214,8 +223,7 @@ static int run_product(fc_product *p) {
   p->panels = ceil_div(p->out_channels, FC_PANEL);
   /* Weights larger than the image: share out panels, each read once. Else share out bands. */
   const int by_panels = p->panels >= 4 && products * p->out_channels > p->in_h * p->in_w * p->in_channels;
-  const double wanted = work / PIECE_PRODUCTS;
-  const ptrdiff_t pieces = wanted < 1 ? 1 : wanted > PIECES ? PIECES : (ptrdiff_t)wanted;
+  const ptrdiff_t pieces = pieces_for(work);
   const ptrdiff_t planes = p->batch * p->groups;
   ptrdiff_t pixels = by_panels ? BAND_PIXELS : min_size(BAND_PIXELS, ceil_div(p->out_h * p->out_w * planes, pieces));
   plan_bands(p, max_size(pixels, 4 * FC_MR), BAND_BYTES);

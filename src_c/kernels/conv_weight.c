@@ -73,11 +73,17 @@ static int kernel_conv2d_pack(const fc_conv2d *c, int backward, const void *weig
 
 /* grad_w[(ky, kx, i)][o] is the product of the shifted input, seen column-wise (one row of A is one channel under one
  * tap, k runs over pixels), with the output gradient. A piece owns a panel of output channels, a range of rows and a
- * chunk of the bands; chunks, if any, are summed in order at the end. */
+ * chunk of the bands; chunks, if any, are summed in order at the end.
+ *
+ * With many channels a tile stays within one tap, and only the pixels that the tap finds inside the image are visited:
+ * nothing is copied. With few, tiles run across taps, over a copy of the band with the zeros around it. */
+enum { WEIGHT_PIXELS = 192 }; /* of a band: a panel of the gradient beside the input's lines in the first-level cache */
+
 typedef struct {
   fc_product band; /* the input side: how bands are cut and copied */
   fc_image grad;
   ptrdiff_t rows, row_ranges, chunks, bands;
+  int by_taps;
   real *sums; /* [chunk][group][row][padded columns as panels] */
   ptrdiff_t group_sums;
   real *grad_weight;
@@ -91,6 +97,42 @@ static void pack_grad(const fc_weight_job *job, real *to, const real *from, ptrd
       for (ptrdiff_t n = 0; n < width; n += VL)
         v_store(to + n, v_load_n(pixel + n, max_size(0, min_size(VL, channels - n))));
     }
+}
+
+/* The outputs of one axis, first <= o < last, whose tap at `offset` lies inside the input. */
+static void inside(ptrdiff_t *first, ptrdiff_t *last, ptrdiff_t offset, ptrdiff_t stride, ptrdiff_t size) {
+  if (offset < 0) *first = max_size(*first, ceil_div(-offset, stride));
+  *last = offset >= size ? *first : min_size(*last, (size - 1 - offset) / stride + 1);
+}
+
+/* Rows begin .. end of the product, tap by tap, over the band of outputs y0 .. y1, x0 .. x1. */
+static void weight_taps(const fc_weight_job *job, fc_tile tile, const real *in, ptrdiff_t begin, ptrdiff_t end,
+                        ptrdiff_t y0, ptrdiff_t y1, ptrdiff_t x0, ptrdiff_t x1, ptrdiff_t *a_row, ptrdiff_t *c_row,
+                        ptrdiff_t *segment) {
+  const fc_product *p = &job->band;
+  const ptrdiff_t width = tile.b_step, columns = x1 - x0;
+  const real *packed = tile.b;
+  real *sums = tile.c;
+  for (ptrdiff_t m = 0; m < min_size(p->in_channels, end - begin); m++) a_row[m] = m, c_row[m] = m * width;
+  for (ptrdiff_t at = begin; at < end;) {
+    const ptrdiff_t tap = at / p->in_channels, channel = at % p->in_channels;
+    const ptrdiff_t here = min_size(end - at, p->in_channels - channel);
+    const ptrdiff_t offset_y = p->first_y + tap / p->taps_x * p->step_y, offset_x = p->first_x + tap % p->taps_x * p->step_x;
+    ptrdiff_t first_y = y0, last_y = y1, first_x = x0, last_x = x1;
+    inside(&first_y, &last_y, offset_y, p->stride_y, p->in_h);
+    inside(&first_x, &last_x, offset_x, p->stride_x, p->in_w);
+    tile.segments = first_x < last_x ? max_size(0, last_y - first_y) : 0;
+    tile.length = last_x - first_x;
+    tile.c = sums + (at - begin) * width;
+    if (tile.segments) {
+      for (ptrdiff_t i = 0; i < tile.segments; i++) segment[i] = i * p->stride_y * p->in.row;
+      tile.a = in + (first_y * p->stride_y + offset_y) * p->in.row + (first_x * p->stride_x + offset_x) * p->in.pixel + channel;
+      tile.b = packed + ((first_y - y0) * columns + first_x - x0) * width;
+      tile.b_skip = (columns - tile.length) * width;
+    }
+    if (tile.segments || !tile.accumulate) run_tiles(&tile, here, a_row, c_row);
+    at += here;
+  }
 }
 
 static void weight_piece(void *context, ptrdiff_t piece, int worker) {
@@ -118,6 +160,16 @@ static void weight_piece(void *context, ptrdiff_t piece, int worker) {
     const ptrdiff_t rows = min_size(p->rows, p->out_h - y), columns = min_size(p->columns, p->out_w - x);
     if (rows <= 0 || columns <= 0) continue;
     const real *in = (const real *)p->in.data + image * p->in.image + group * p->in_channels;
+    const real *grad = (const real *)job->grad.data + image * job->grad.image + y * job->grad.row +
+                       x * job->grad.pixel + group * p->out_channels + column;
+    pack_grad(job, packed, grad, rows, columns, channels, width);
+    if (job->by_taps) {
+      tile.segment = segment;
+      tile.a_step = p->stride_x * p->in.pixel;
+      weight_taps(job, tile, in, begin, end, y, y + rows, x, x + columns, a_row, c_row, segment);
+      tile.accumulate = 1;
+      continue;
+    }
     const fc_band band = open_band(p, in, y, x, rows, columns, copy, 1);
     if (index == first_band) {
       ptrdiff_t at = begin;
@@ -128,9 +180,6 @@ static void weight_piece(void *context, ptrdiff_t piece, int worker) {
       }
       for (ptrdiff_t i = 0; i < p->rows; i++) segment[i] = i * band.row;
     }
-    const real *grad = (const real *)job->grad.data + image * job->grad.image + y * job->grad.row +
-                       x * job->grad.pixel + group * p->out_channels + column;
-    pack_grad(job, packed, grad, rows, columns, channels, width);
     tile.a = band.base;
     tile.a_step = band.pixel;
     tile.segment = segment;
@@ -178,13 +227,14 @@ static int kernel_conv2d_grad_weight(const fc_conv2d *c, fc_image x, fc_image gr
     return FC_OK;
   }
   p->panels = ceil_div(p->out_channels, FC_PANEL);
-  plan_bands(p, 256, BAND_BYTES);
+  plan_bands(p, WEIGHT_PIXELS, BAND_BYTES);
+  job.by_taps = p->in_channels >= FC_MR;
+  if (job.by_taps) p->copied = 0;
   job.bands = p->batch * p->bands_y * p->bands_x;
 
   /* Enough pieces: by panels and groups, else by ranges of rows, else by chunks of the bands with sums of their own. */
   const double work = (double)w->batch * w->out_h * w->out_w * c->out_channels * (double)job.rows;
-  const double wanted = work / PIECE_PRODUCTS;
-  const ptrdiff_t pieces = wanted < 1 ? 1 : wanted > PIECES ? PIECES : (ptrdiff_t)wanted;
+  const ptrdiff_t pieces = pieces_for(work);
   const ptrdiff_t owned = p->groups * p->panels;
   job.row_ranges = owned >= pieces ? 1 : max_size(1, min_size(ceil_div(pieces, owned), job.rows / (4 * FC_MR)));
   job.chunks = owned * job.row_ranges >= pieces ? 1 : min_size(ceil_div(pieces, owned * job.row_ranges), job.bands);

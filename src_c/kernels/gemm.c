@@ -1,6 +1,6 @@
 /* The micro-kernel every product runs on.
  *
- *     C[m][n] (+)= sum over segments s, k:  A[a_row[m] + segment[s] + k * a_step] * B[(s * length + k) * b_step + n]
+ *     C[m][n] (+)= sum over segments s, k:  A[a_row[m] + segment[s] + k * a_step] * B[s * (length * b_step + b_skip) + k * b_step + n]
  *
  * for one register tile of at most FC_MR rows and FC_NV * VL columns, then the epilogue. A is read by one pointer
  * a row, so a row may be a pixel of an image (k runs over channels, a segment is a tap row) as well as a channel
@@ -14,7 +14,7 @@ typedef struct {
   const ptrdiff_t *a_row, *segment;
   ptrdiff_t segments, length, a_step;
   const real *b;
-  ptrdiff_t b_step;
+  ptrdiff_t b_step, b_skip; /* from one product to the next, and what is left out between two segments */
   real *c;
   const ptrdiff_t *c_row;
   ptrdiff_t columns; /* columns stored; the tile has one vector if they fit into it */
@@ -58,6 +58,7 @@ FC_INLINE void tile_body(const int rows, const int vectors, const fc_tile *t, co
       i += a_step;
       b += b_step;
     }
+    b += t->b_skip;
   }
   const ptrdiff_t tail = t->columns - (vectors - 1) * VL;
   const int plain = !t->accumulate && !t->bias && !t->clamp;
