@@ -237,12 +237,15 @@ class _SetMode:
     __slots__ = ("_before",)
     _enabled = True
 
+    def __init__(self) -> None:
+        self._before: list[bool] = []
+
     def __enter__(self) -> None:
-        self._before = _mode.enabled
+        self._before.append(_mode.enabled)
         _mode.enabled = self._enabled
 
     def __exit__(self, *exception: object) -> None:
-        _mode.enabled = self._before
+        _mode.enabled = self._before.pop()
 
     def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(function)
