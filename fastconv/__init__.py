@@ -1,5 +1,8 @@
 """Convolutional networks on a CPU: C kernels under a layer API that reads like PyTorch."""
 
+import importlib
+from typing import Any
+
 from fastconv import functional
 from fastconv._grad import gradcheck
 from fastconv._kernels import active_isa, available_isas
@@ -27,3 +30,18 @@ __all__ = [
     "tensor",
     "use_isa",
 ]
+
+__version__ = "0.1.0"
+
+# Imported when first used, so that `import fastconv` stays quick.
+_LAZY = {"data", "init", "layers", "lr_scheduler", "models", "optim", "reference", "training", "visualize"}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        return importlib.import_module(f"fastconv.{name}")
+    raise AttributeError(f"module 'fastconv' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LAZY})

@@ -179,12 +179,12 @@ def same_dtype(op: str, first: np.ndarray, first_name: str, second: np.ndarray, 
 def dtype(value: Any, op: str, argument: str = "dtype") -> np.dtype:
     """Return the native float32 or float64 dtype that `value` names."""
     try:
-        found = np.dtype(value)
+        name = "None" if value is None else np.dtype(value).name
     except TypeError:
-        found = None
-    if value is None or found not in (np.float32, np.float64):
+        name = ""
+    if name not in ("float32", "float64"):
         raise TypeError(f"{op}: {argument} must be float32 or float64, got {_show(value)}")
-    return np.dtype(found.type)
+    return np.dtype(name)
 
 
 def generator(rng: Any, op: str) -> np.random.Generator:

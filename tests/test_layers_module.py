@@ -1,0 +1,284 @@
+import numpy as np
+import pytest
+
+from fastconv import Parameter, Tensor
+from fastconv import functional as F
+from fastconv.errors import DataError, ShapeError
+from fastconv.layers import Buffer, Dropout, Flatten, Module, Sequential
+from tests.helpers import randn
+
+
+class Scale(Module):
+    def __init__(self, size, dtype=np.float32):
+        self.factor = Parameter(np.ones(size, dtype))
+        self.offset = None
+        self.count = Buffer(np.zeros(2, dtype))
+        self.size = size
+
+    def forward(self, x):
+        return x * self.factor
+
+    def extra_repr(self):
+        return f"{self.size}"
+
+
+class Net(Module):
+    def __init__(self):
+        self.first = Scale(2)
+        self.inner = Sequential(Scale(2), Flatten(), Scale(2))
+        self.bias = Parameter([0.0, 0.0])
+
+    def forward(self, x):
+        return self.inner(self.first(x)) + self.bias
+
+
+def names(pairs):
+    return [name for name, _ in pairs]
+
+
+def test_what_it_holds():
+    net = Net()
+    assert names(net.named_parameters()) == ["bias", "first.factor", "inner.0.factor", "inner.2.factor"]
+    assert names(net.named_buffers()) == ["first.count", "inner.0.count", "inner.2.count"]
+    assert names(net.named_modules()) == ["", "first", "inner", "inner.0", "inner.1", "inner.2"]
+    assert names(net.named_children()) == ["first", "inner"]
+    assert list(net.children()) == [net.first, net.inner]
+    assert next(net.modules()) is net
+    assert next(net.parameters()) is net.bias
+    assert len(list(net.buffers())) == 3
+
+
+def test_order_and_names_are_pytorchs():
+    torch = pytest.importorskip("torch")
+
+    class Theirs(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first = torch.nn.PReLU(2)
+            self.inner = torch.nn.Sequential(torch.nn.PReLU(2), torch.nn.Flatten(), torch.nn.PReLU(2))
+            self.bias = torch.nn.Parameter(torch.zeros(2))
+
+    ours, theirs = Net(), Theirs()
+    assert [n.replace("factor", "weight") for n in names(ours.named_parameters())] == names(theirs.named_parameters())
+    assert names(ours.named_modules()) == names(theirs.named_modules())
+    assert names(ours.named_children()) == names(theirs.named_children())
+
+
+def test_shared_modules_are_listed_once_but_have_two_paths():
+    shared = Scale(2)
+    net = Sequential(shared, shared)
+    assert names(net.named_parameters()) == ["0.factor"]
+    assert len(list(net.modules())) == 2
+    assert list(net.state_dict()) == ["0.factor", "0.count", "1.factor", "1.count"]
+    net.load_state_dict(net.state_dict())
+
+
+def test_no_init_is_needed():
+    class Bare(Module):
+        def forward(self, x):
+            return x
+
+    layer = Bare()
+    assert layer.training
+    assert not layer.eval().training
+    assert Bare().training
+    assert layer(3) == 3
+    assert repr(layer) == "Bare()"
+    with pytest.raises(NotImplementedError, match="Module defines no forward"):
+        Module()(1)
+
+
+def test_train_and_eval():
+    net = Net()
+    assert net.eval() is net
+    assert not any(m.training for m in net.modules())
+    assert net.train() is net
+    assert all(m.training for m in net.modules())
+
+
+def test_gradients():
+    net = Net()
+    net(Tensor(np.ones((3, 2), np.float32))).sum().backward()
+    assert all(p.grad is not None for p in net.parameters())
+    net.zero_grad()
+    assert all(p.grad is None for p in net.parameters())
+    assert net.requires_grad_(False) is net
+    assert not net(Tensor(np.ones((3, 2), np.float32))).requires_grad
+
+
+def test_apply_goes_from_the_inside_out():
+    seen = []
+    net = Net()
+    assert net.apply(seen.append) is net
+    assert seen[-1] is net
+    assert seen.index(net.inner[0]) < seen.index(net.inner)
+    assert len(seen) == 6
+
+
+def test_to_converts_everything():
+    net = Net()
+    net.first.flags = Buffer([1, 0])
+    net.first.factor.grad = Tensor([1.0, 1.0])
+    assert net.to(np.float64) is net
+    assert {p.dtype for p in net.parameters()} == {np.dtype(np.float64)}
+    assert net.first.count.dtype == np.float64
+    assert net.first.factor.grad is None
+    assert net.float().bias.dtype == np.float32
+    assert net.double().bias.dtype == np.float64
+    for bad in (np.float16, int, "half", None):
+        with pytest.raises(TypeError, match="to: dtype must be float32 or float64"):
+            net.to(bad)
+
+
+def test_attributes_that_are_parameters_stay_parameters():
+    layer = Scale(2)
+    with pytest.raises(TypeError, match=r"Scale: factor is a Parameter .* use factor.assign"):
+        layer.factor = np.ones(2)
+    layer.factor = Parameter([1.0])
+    layer.factor = None
+    assert names(layer.named_parameters()) == []
+
+
+def test_state_dict_shares_memory():
+    net = Net()
+    state = net.state_dict()
+    assert list(state) == [
+        "first.factor",
+        "first.count",
+        "inner.0.factor",
+        "inner.0.count",
+        "inner.2.factor",
+        "inner.2.count",
+        "bias",
+    ]
+    net.bias.assign([1, 2])
+    assert state["bias"].tolist() == [1, 2]
+    assert not state["bias"].requires_grad
+
+
+def test_load_state_dict():
+    source, target = Net(), Net()
+    for p in source.parameters():
+        p.assign(randn(*p.shape).astype(np.float32))
+    source.first.count.data[...] = 3
+    target.load_state_dict(source.state_dict())
+    for a, b in zip(source.state_dict().values(), target.state_dict().values(), strict=True):
+        assert np.array_equal(a, b)
+        assert not np.shares_memory(a.data, b.data)
+    assert target.bias.version == 1
+    arrays = {name: value.numpy() for name, value in source.state_dict().items()}
+    target.double().load_state_dict(arrays)
+    assert target.bias.dtype == np.float64
+
+
+def test_a_state_that_does_not_fit_changes_nothing():
+    net = Net()
+    good = {name: np.full(value.shape, 5, np.float32) for name, value in net.state_dict().items()}
+    without = {name: value for name, value in good.items() if name != "bias"}
+    cases = [
+        (without, DataError, "missing: bias"),
+        ({**good, "head.weight": np.ones(1)}, DataError, "unexpected: head.weight"),
+        ({**good, "bias": np.ones(3, np.float32)}, ShapeError, r"wrong shape: bias has \(2,\), given \(3,\)"),
+        ({**good, "bias": np.ones(2)}, TypeError, "wrong dtype: bias has float32, given float64"),
+        ({**good, "bias": "text"}, TypeError, "load_state_dict: bias must be"),
+        (
+            {**without, "x": 1, "first.factor": np.ones(1)},
+            DataError,
+            "missing: bias; unexpected: x; wrong shape: first.fac",
+        ),
+    ]
+    for bad, error, message in cases:
+        with pytest.raises(error, match=message):
+            net.load_state_dict(bad)
+        assert net.bias.tolist() == [0, 0]
+        assert net.first.factor.tolist() == [1, 1]
+    net.load_state_dict({**without, "head.weight": np.ones(1)}, strict=False)
+    assert net.first.factor.tolist() == [5, 5]
+    with pytest.raises(ShapeError):
+        net.load_state_dict({"bias": np.ones(3, np.float32)}, strict=False)
+
+
+def test_errors_name_the_layers_path():
+    net = Sequential(Sequential(Scale(2), Scale(3)), Flatten(5))
+    with pytest.raises(ShapeError, match=r"^0\.1: mul: operands of shapes \(4, 2\) and \(3,\)"):
+        net(np.ones((4, 2), np.float32))
+    with pytest.raises(TypeError, match=r"^0\.0: mul: input is float64 but other is float32"):
+        net(np.ones((4, 2)))
+    with pytest.raises(ShapeError, match=r"^mul: "):
+        Scale(3)(np.ones((4, 2), np.float32))
+    with pytest.raises(ShapeError, match=r"^1: flatten: start_dim"):
+        Sequential({"0": Scale(2), "1": Flatten(5)})(np.ones((4, 2), np.float32))
+
+
+def test_other_errors_pass_unchanged():
+    class Broken(Module):
+        def forward(self, x):
+            raise KeyError("x")
+
+    with pytest.raises(KeyError, match=r"^'x'$"):
+        Sequential(Broken())(1)
+
+
+def test_text():
+    assert repr(Net()) == "\n".join(
+        [
+            "Net(",
+            "  (first): Scale(2)",
+            "  (inner): Sequential(",
+            "    (0): Scale(2)",
+            "    (1): Flatten(start_dim=1, end_dim=-1)",
+            "    (2): Scale(2)",
+            "  )",
+            ")",
+        ]
+    )
+
+
+def test_sequential():
+    a, b, c = Scale(2), Flatten(), Scale(2)
+    net = Sequential(a, b)
+    assert net.append(c) is net
+    assert len(net) == 3
+    assert list(net) == [a, b, c]
+    assert net[0] is a
+    assert net[-1] is c
+    assert list(net[1:]) == [b, c]
+    assert names(net[1:].named_children()) == ["1", "2"]
+    named = Sequential({"conv": a, "flat": b})
+    assert names(named.named_parameters()) == ["conv.factor"]
+    assert named.conv is a
+    assert Sequential()(7) == 7
+    with pytest.raises(IndexError):
+        net[3]
+
+
+@pytest.mark.parametrize("bad", [3, None, "conv", F.flatten])
+def test_sequential_takes_modules_only(bad):
+    with pytest.raises(TypeError, match="Sequential: layer '0' must be a Module"):
+        Sequential(bad)
+
+
+def test_sequential_names():
+    for name in ("forward", "a.b", "training"):
+        with pytest.raises(ValueError, match="cannot be named"):
+            Sequential({name: Flatten()})
+
+
+def test_flatten():
+    x = Tensor(randn(2, 3, 4, 5), requires_grad=True)
+    assert Flatten()(x).shape == (2, 60)
+    assert Flatten(0, 1)(x).shape == (6, 4, 5)
+
+
+def test_dropout():
+    layer = Dropout(0.4, rng=3)
+    x = Tensor(np.ones(100, np.float32))
+    first, second = layer(x), layer(x)
+    assert (first != second).data.any()
+    assert np.array_equal(Dropout(0.4, rng=3)(x), first)
+    assert layer.eval()(x) is x
+    assert repr(layer) == "Dropout(p=0.4)"
+    with pytest.raises(ValueError, match="Dropout: p must be a number from 0 to 1"):
+        Dropout(2)
+    with pytest.raises(TypeError, match="Dropout: rng"):
+        Dropout(rng="a")
