@@ -36,7 +36,7 @@ ISAS = {
 # No -ffast-math: NaN, Inf and -0 keep their meaning. gnu11 with contraction, since c11 alone would not form FMAs.
 FLAGS = ["-std=gnu11", "-O3", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math", "-fPIC", "-fvisibility=hidden"]
 WARNINGS = ["-Wall", "-Wextra", "-Wno-unknown-pragmas", "-Wno-psabi"]
-COMMON_UNITS = ["src_c/dispatch.c", "src_c/cpu.c", "src_c/parallel.c", "src_c/processors.c"]
+COMMON_UNITS = ["src_c/dispatch.c", "src_c/cpu.c", "src_c/parallel.c", "src_c/processors.c", "src_c/scratch.c"]
 
 
 def c_flags() -> list[str]:

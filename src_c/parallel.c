@@ -1,4 +1,4 @@
-/* The thread pool and the scratch memory that parallel.h describes. POSIX threads and C11 atomics, nothing else. */
+/* The thread pool that parallel.h describes. POSIX threads and C11 atomics, nothing else. */
 #define _GNU_SOURCE
 #include "parallel.h"
 
@@ -7,10 +7,10 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <stdlib.h>
 #include <time.h>
 
 #include "processors.h"
+#include "this_thread.h"
 
 enum {
   SPIN_US = 50,    /* how long a thread looks for work before it sleeps: about what waking it would cost */
@@ -31,6 +31,7 @@ static struct {
   fc_piece run;
   void *context;
   ptrdiff_t pieces;
+  atomic_bool stopped;
   _Alignas(64) atomic_ptrdiff_t done;
 } job;
 
@@ -51,10 +52,17 @@ static struct bed {
 } beds[FC_MAX_THREADS];
 static atomic_bool asleep[FC_MAX_THREADS];
 
-static _Thread_local bool in_job;
-/* What fc_workers has answered (0: nothing), until the end of the next job and of the scratch memory sized by it. */
-static _Thread_local int promised;
-static _Thread_local int scratch_held;
+_Thread_local fc_thread fc_this_thread;
+
+/* The job this thread has called, or has a piece of. NULL outside jobs and while the poll runs. */
+struct call {
+  bool polls;  /* this thread called the job, and not from inside another */
+  bool shared; /* the pool runs it */
+  bool stopped;
+  int64_t due;       /* when to poll next, us; 0 before the first look at the clock */
+  ptrdiff_t dropped; /* pieces nobody will take */
+};
+static _Thread_local struct call *current;
 
 static int64_t now_us(void) {
   struct timespec t;
@@ -138,7 +146,9 @@ static ptrdiff_t take_piece(int self) {
 
 static void *worker_main(void *index) {
   int self = (int)(intptr_t)index;
-  in_job = true;
+  struct call call = {.shared = true};
+  current = &call;
+  fc_this_thread.in_job = true;
   fc_fp_set(FC_FP_DEFAULT);
   for (;;) {
     if (!spin(has_piece, self)) doze(self, has_piece, self, false);
@@ -154,6 +164,7 @@ static void *worker_main(void *index) {
 static void after_fork_in_child(void) {
   atomic_store(&job.tickets, 0);
   atomic_store(&job.done, PTRDIFF_MAX); /* nobody is left to finish anything */
+  atomic_store(&job.stopped, true);
   for (int i = 0; i < FC_MAX_THREADS; i++) atomic_store(&asleep[i], false);
   pool.started = 0;
   pool.forks++;
@@ -203,70 +214,80 @@ static void start_workers(int limit) {
 
 /* --- Jobs --- */
 
-static bool stop_asked(int64_t *due) {
-  int (*poll)(void) = atomic_load(&pool.poll);
-  if (poll == NULL) return false;
-  int64_t now = now_us();
-  if (*due != 0 && now < *due) return false;
-  bool first = *due == 0; /* short jobs never come here twice: nothing is polled, and no clock read at their start */
-  *due = now + POLL_MS * 1000;
-  return !first && poll() != 0;
+static bool stopped(const struct call *call) {
+  return call != NULL && (call->stopped || (call->shared && atomic_load(&job.stopped)));
 }
 
-static int run_alone(ptrdiff_t pieces, fc_piece run, void *context, bool polled) {
-  int64_t due = 0;
+bool fc_stopping(void) {
+  struct call *call = current;
+  if (stopped(call)) return true;
+  int (*poll)(void) = call != NULL && call->polls ? atomic_load(&pool.poll) : NULL;
+  if (poll == NULL) return false;
+  const int64_t now = now_us();
+  if (call->due == 0) call->due = now + POLL_MS * 1000; /* so that short jobs do not poll, and start without a clock */
+  if (now < call->due) return false;
+  current = NULL; /* the poll runs Python code, which may call kernels */
+  call->stopped = poll() != 0;
+  current = call;
+  call->due = now_us() + POLL_MS * 1000;
+  if (call->stopped && call->shared) {
+    atomic_store(&job.stopped, true);
+    call->dropped = tickets_left(atomic_exchange(&job.tickets, 0));
+  }
+  return call->stopped;
+}
+
+static int run_alone(ptrdiff_t pieces, fc_piece run, void *context) {
   for (ptrdiff_t i = 0; i < pieces; i++) {
     run(context, i, 0);
-    if (polled && i + 1 < pieces && stop_asked(&due)) return FC_INTERRUPTED;
+    if (i + 1 < pieces) fc_stopping();
+    if (stopped(current)) return FC_INTERRUPTED;
   }
   return FC_OK;
 }
 
 static int run_shared(ptrdiff_t pieces, int limit, fc_piece run, void *context) {
-  int64_t due = 0;
-  int forks = pool.forks;
-  ptrdiff_t taken = pieces;
-  bool stopped = false;
+  const int forks = pool.forks;
   start_workers(limit);
   job.run = run;
   job.context = context;
   job.pieces = pieces;
+  atomic_store(&job.stopped, false);
   atomic_store(&job.done, 0);
   atomic_store(&job.tickets, (uint64_t)limit << LIMIT_SHIFT | (uint64_t)pieces);
   for (ptrdiff_t piece; (piece = take_piece(0)) >= 0;) {
     run(context, piece, 0);
     atomic_fetch_add(&job.done, 1);
-    if (!stopped && stop_asked(&due)) {
-      stopped = true;
-      taken -= tickets_left(atomic_exchange(&job.tickets, 0));
-    }
+    fc_stopping();
   }
-  while (!spin(all_done, taken)) {
-    doze(0, all_done, taken, true);
-    if (!stopped) stopped = stop_asked(&due);
+  while (!spin(all_done, pieces - current->dropped)) {
+    doze(0, all_done, pieces - current->dropped, true);
+    fc_stopping();
   }
   /* If the poll has forked, and this is the child, then what the workers had taken is lost. */
-  return stopped || pool.forks != forks ? FC_INTERRUPTED : FC_OK;
+  return current->stopped || pool.forks != forks ? FC_INTERRUPTED : FC_OK;
 }
 
 int fc_parallel(ptrdiff_t pieces, double work, fc_piece run, void *context) {
-  int limit = promised != 0 ? promised : fc_get_num_threads();
+  if (fc_this_thread.in_job) return run_alone(pieces, run, context);
+
+  int limit = fc_this_thread.promised != 0 ? fc_this_thread.promised : fc_get_num_threads();
   if (limit > pieces) limit = (int)pieces;
-  const bool nested = in_job;
+  struct call call = {.polls = true};
+  call.shared =
+      limit > 1 && work >= SMALL_WORK && (uint64_t)pieces >> LIMIT_SHIFT == 0 && !atomic_exchange(&pool.busy, true);
   const uint32_t fp = fc_fp_get();
   const bool fp_foreign = (fp & FC_FP_CONTROL) != FC_FP_DEFAULT;
   if (fp_foreign) fc_fp_set(FC_FP_DEFAULT);
-  in_job = true;
-  int status;
-  if (nested || limit <= 1 || work < SMALL_WORK || (uint64_t)pieces >> LIMIT_SHIFT != 0 ||
-      atomic_exchange(&pool.busy, true)) {
-    status = run_alone(pieces, run, context, !nested);
-  } else {
-    status = run_shared(pieces, limit, run, context);
-    atomic_store(&pool.busy, false);
-  }
-  in_job = nested;
-  if (scratch_held == 0) promised = 0;
+  current = &call;
+  fc_this_thread.in_job = true;
+
+  const int status = call.shared ? run_shared(pieces, limit, run, context) : run_alone(pieces, run, context);
+
+  if (call.shared) atomic_store(&pool.busy, false);
+  current = NULL;
+  fc_this_thread.in_job = false;
+  if (fc_this_thread.scratch_held == 0) fc_this_thread.promised = 0;
   if (fp_foreign) fc_fp_set(fp);
   return status;
 }
@@ -287,110 +308,4 @@ int fc_set_num_threads(int n) {
   atomic_store(&pool.threads, n);
   atomic_store(&pool.start_failed, false);
   return 0;
-}
-
-int fc_workers(void) {
-  if (in_job) return 1;
-  if (promised == 0) promised = fc_get_num_threads();
-  return promised;
-}
-
-/* --- Scratch memory --- */
-
-/* Memory kept between calls. Address sanitizer sees more when every block is fresh. */
-#if defined(__SANITIZE_ADDRESS__)
-#define FC_ASAN 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define FC_ASAN 1
-#endif
-#endif
-#if defined(FC_ASAN)
-static const size_t CACHED_BYTES = 0;
-#else
-static const size_t CACHED_BYTES = (size_t)64 << 20;
-#endif
-
-/* Scratch blocks that nobody uses now. `bytes` is the size of the block in a slot, EMPTY, or CHANGING while a thread is
- * putting a block in or taking it out: so there is no lock that a fork could leave locked. */
-enum { EMPTY = 0, CHANGING = 1, SLOTS = 16 };
-static struct {
-  atomic_size_t bytes;
-  struct block *block;
-} cache[SLOTS];
-static atomic_size_t cached_bytes;
-
-/* Before part 0 of a scratch block. */
-struct block {
-  _Alignas(64) size_t bytes, pitch;
-};
-
-/* Takes the smallest block of `least` bytes or more out of the cache. */
-static struct block *take_block(size_t least) {
-  for (;;) {
-    int best = -1;
-    size_t best_bytes = SIZE_MAX;
-    for (int i = 0; i < SLOTS; i++) {
-      const size_t bytes = atomic_load(&cache[i].bytes);
-      if (bytes > CHANGING && bytes >= least && bytes < best_bytes) best = i, best_bytes = bytes;
-    }
-    if (best < 0) return NULL;
-    if (!atomic_compare_exchange_strong(&cache[best].bytes, &best_bytes, CHANGING)) continue;
-    struct block *block = cache[best].block;
-    atomic_store(&cache[best].bytes, EMPTY);
-    atomic_fetch_sub(&cached_bytes, block->bytes);
-    return block;
-  }
-}
-
-static bool keep_block(struct block *block) {
-  if (atomic_fetch_add(&cached_bytes, block->bytes) + block->bytes <= CACHED_BYTES) {
-    for (int i = 0; i < SLOTS; i++) {
-      size_t expected = EMPTY;
-      if (!atomic_compare_exchange_strong(&cache[i].bytes, &expected, CHANGING)) continue;
-      cache[i].block = block;
-      atomic_store(&cache[i].bytes, block->bytes);
-      return true;
-    }
-  }
-  atomic_fetch_sub(&cached_bytes, block->bytes);
-  return false;
-}
-
-void *fc_scratch_acquire(ptrdiff_t parts, size_t bytes) {
-  size_t pitch, total;
-  if (parts < 0 || __builtin_add_overflow(bytes, 63, &pitch)) return NULL;
-  pitch = pitch / 64 * 64 | 64; /* odd multiple: equal offsets of two parts then fall into different cache sets */
-  if (__builtin_mul_overflow(pitch, (size_t)parts, &total)) return NULL;
-  if (__builtin_add_overflow(total, sizeof(struct block), &total) || total > PTRDIFF_MAX) return NULL;
-  struct block *block = take_block(total);
-  if (block == NULL) {
-    void *memory;
-    if (posix_memalign(&memory, 64, total) != 0) return NULL;
-    block = memory;
-    block->bytes = total;
-  }
-  block->pitch = pitch;
-  scratch_held++;
-  return block + 1;
-}
-
-void *fc_scratch_part(void *scratch, ptrdiff_t part) {
-  return (char *)scratch + part * (ptrdiff_t)((struct block *)scratch - 1)->pitch;
-}
-
-void fc_scratch_release(void *scratch) {
-  if (scratch == NULL) return;
-  struct block *block = (struct block *)scratch - 1;
-  if (--scratch_held == 0 && !in_job) promised = 0;
-  while (!keep_block(block)) { /* no room: the smallest goes, for a larger one serves all that it can serve */
-    struct block *other = block->bytes <= CACHED_BYTES ? take_block(0) : NULL;
-    if (other == NULL) {
-      free(block);
-      return;
-    }
-    struct block *larger = other->bytes > block->bytes ? other : block;
-    free(larger == other ? block : other);
-    block = larger;
-  }
 }

@@ -12,6 +12,7 @@
 #ifndef FC_PARALLEL_H
 #define FC_PARALLEL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* What kernels and the pool return. */
@@ -23,16 +24,22 @@ enum { FC_MAX_THREADS = 256 };
 #define FC_EXPORT __attribute__((visibility("default")))
 
 /* One piece of a job. `worker` is in [0, fc_workers()) and unique among pieces that run at the same time: an index
- * for scratch memory. A piece is also the unit in which Ctrl-C is answered: keep it below about 50 ms. */
+ * for scratch memory. */
 typedef void (*fc_piece)(void *context, ptrdiff_t piece, int worker);
 
 /* Runs pieces 0 .. pieces-1, in any order, and returns when all are done: FC_OK, or FC_INTERRUPTED when the poll asked
- * to stop (pieces not yet begun are dropped, running ones finish). Nothing refers to `context` afterwards.
+ * to stop (pieces not yet begun are dropped, running ones finish or leave early). Nothing refers to `context`
+ * afterwards.
  *
  * `work` is a rough count of elementary operations (multiply-adds, elements visited) of the whole job: below a
  * threshold, inside another job, and while another thread uses the pool, the caller does all pieces itself.
  * Pieces run with the default floating-point environment, whichever thread they are on; the caller's is restored. */
 int fc_parallel(ptrdiff_t pieces, double work, fc_piece run, void *context);
+
+/* Whether the job this piece belongs to shall stop. A piece that may last longer than about 50 ms asks between its
+ * steps (it may cost a reading of the clock: every 10 us is often enough) and returns at once if so, its result half
+ * done. Otherwise Ctrl-C is answered between pieces. False outside jobs. */
+bool fc_stopping(void);
 
 /* Upper bound of `worker` + 1 in the jobs that this thread starts from now until it releases its scratch memory, even
  * if the thread count is changed meanwhile. 1 inside a job. */
@@ -45,7 +52,7 @@ FC_EXPORT int fc_set_num_threads(int n);
 FC_EXPORT int fc_get_num_threads(void);
 
 /* `poll` is called by the thread that called fc_parallel, outside any lock, between pieces and while it waits for the
- * last workers, at most every 20 ms and never in a job inside a job. Nonzero stops the job. NULL: no polling. */
+ * last workers, at most every 20 ms. Nonzero stops the job. NULL: no polling. */
 void fc_set_poll(int (*poll)(void));
 
 /* `parts` blocks of at least `bytes` each, all aligned to 64 bytes and an odd multiple of 64 bytes apart, contents

@@ -10,6 +10,7 @@ import pytest
 
 SOURCES = Path(__file__).parents[1] / "src_c"
 TESTS = Path(__file__).parent / "c"
+UNITS = ("parallel.c", "scratch.c", "processors.c")
 FLAGS = ["-std=gnu11", "-O1", "-g", "-Wall", "-Wextra", "-Werror", "-pthread"]
 
 
@@ -40,7 +41,8 @@ def test_c(name: str, sanitizer: str, tmp_path: Path):
     if sanitizer and has_sanitizer(sanitizer, tmp_path):  # where the compiler lacks it, the plain test remains
         flags = [*FLAGS, f"-fsanitize={sanitizer}"]
     program = tmp_path / name
-    sources = [TESTS / f"{name}.c", SOURCES / "processors.c"]
+    test = TESTS / f"{name}.c"
+    sources = [test, *(SOURCES / unit for unit in UNITS if f'src_c/{unit}"' not in test.read_text())]
     subprocess.run([*compiler(), *flags, *sources, "-o", program], check=True)
     groups = tmp_path / "groups"
     groups.mkdir()

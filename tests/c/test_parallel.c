@@ -152,7 +152,7 @@ static void *scratch_caller(void *unused) {
     CHECK(sum == 90);
     fc_scratch_release(scratch);
   }
-  CHECK(scratch_held == 0 && promised == 0);
+  CHECK(fc_this_thread.scratch_held == 0 && fc_this_thread.promised == 0);
   return unused;
 }
 
@@ -239,6 +239,34 @@ static void test_the_poll_is_asked_while_waiting(void) {
   fc_set_poll(NULL);
 }
 
+static void endless_piece(void *context, ptrdiff_t piece, int worker) {
+  (void)worker;
+  while (!fc_stopping()) fc_relax();
+  CHECK(fc_stopping()); /* once is for all */
+  if (piece == 0) CHECK(fc_parallel(3, LARGE, tiny_piece, context) == FC_INTERRUPTED);
+}
+
+static void endless_inside(void *context, ptrdiff_t piece, int worker) {
+  (void)piece, (void)worker;
+  CHECK(fc_parallel(2, LARGE, endless_piece, context) == FC_INTERRUPTED);
+}
+
+static void test_pieces_can_be_stopped(void) {
+  tiny unused = {0, 0};
+  CHECK(!fc_stopping());
+  for (int threads = 1; threads <= 3; threads++) {
+    CHECK(fc_set_num_threads(threads) == 0);
+    for (ptrdiff_t pieces = 1; pieces <= 3; pieces++) {
+      start_polling(1);
+      CHECK(fc_parallel(pieces, LARGE, pieces == 2 ? endless_inside : endless_piece, &unused) == FC_INTERRUPTED);
+      CHECK(now_us() - poll_from < 200000);
+      CHECK(!fc_stopping());
+    }
+  }
+  fc_set_poll(NULL);
+  run_tiny_jobs(10, 0); /* not stopped by what stopped the last one */
+}
+
 static void signal_piece(void *context, ptrdiff_t piece, int worker) {
   (void)context, (void)piece;
   sigset_t mask;
@@ -319,6 +347,7 @@ int main(int count, char **arguments) {
   RUN(test_thread_count_is_checked);
   RUN(test_the_poll_stops_a_job);
   RUN(test_the_poll_is_asked_while_waiting);
+  RUN(test_pieces_can_be_stopped);
   RUN(test_workers_take_no_signals);
   RUN(test_floating_point_environment);
   return 0; /* while workers spin: exit must be clean */

@@ -1,7 +1,8 @@
 /* Scratch memory. Includes the source, to see what the cache holds. */
+#include <pthread.h>
 #include <string.h>
 
-#include "../../src_c/parallel.c"
+#include "../../src_c/scratch.c"
 #include "check.h"
 
 static void check_parts(char *scratch, ptrdiff_t parts, size_t bytes) {
@@ -27,7 +28,7 @@ static void test_blocks_and_parts(void) {
       fc_scratch_release(scratch);
     }
   fc_scratch_release(NULL);
-  CHECK(scratch_held == 0);
+  CHECK(fc_this_thread.scratch_held == 0);
 }
 
 static void test_impossible_sizes(void) {
@@ -37,7 +38,7 @@ static void test_impossible_sizes(void) {
   CHECK(fc_scratch_acquire(PTRDIFF_MAX, 1) == NULL && fc_scratch_acquire(2, (size_t)1 << 63) == NULL);
   CHECK(fc_scratch_acquire((ptrdiff_t)1 << 32, (size_t)1 << 32) == NULL);
   CHECK(fc_scratch_acquire(1, (size_t)1 << 60) == NULL); /* fits the arithmetic, not the machine */
-  CHECK(scratch_held == 0);
+  CHECK(fc_this_thread.scratch_held == 0);
 }
 
 static void test_blocks_come_back(void) {
@@ -103,7 +104,7 @@ static void *use_scratch(void *seed) {
     for (size_t b = 0; b < bytes / 2; b += 50) CHECK(inner[b] == mine + 100);
     fc_scratch_release(inner);
   }
-  CHECK(scratch_held == 0);
+  CHECK(fc_this_thread.scratch_held == 0);
   return NULL;
 }
 
