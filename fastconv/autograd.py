@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from fastconv.arrays import F32, F64
+from fastconv.arrays import F32, F64, python_dtype
 from fastconv.errors import ShapeError
 from fastconv.parameter import Parameter
 from fastconv.tensor import Tensor, array_of, wrap
@@ -189,7 +189,7 @@ def _first_gradient(tensor: Tensor, gradient: Any) -> np.ndarray:
     if grad.shape != tensor.data.shape:
         raise ShapeError(f"backward: gradient must have the tensor's shape {tensor.shape}, got {grad.shape}")
     if grad.dtype is not tensor.data.dtype:
-        if hasattr(gradient, "dtype"):
+        if python_dtype(gradient) is None:
             raise TypeError(f"backward: gradient must be {tensor.dtype} as the tensor is, got {grad.dtype}")
         grad = grad.astype(tensor.data.dtype)
     return grad

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from fastconv.arrays import python_dtype
 from fastconv.errors import ShapeError
 from fastconv.tensor import Tensor, array_of
 
@@ -85,9 +86,8 @@ class Parameter(Tensor):
         ShapeError, TypeError
             If shape or dtype differ; nothing is written then.
         """
-        python = not hasattr(values, "dtype")
         array = array_of(values, "assign: values")
-        if array.dtype != self.data.dtype and not python:
+        if array.dtype != self.data.dtype and python_dtype(values) is None:
             raise TypeError(f"assign: values must be {self.dtype} as the parameter is, got {array.dtype}")
         if array.shape != self.data.shape:
             raise ShapeError(f"assign: values must have the parameter's shape {self.shape}, got {array.shape}")

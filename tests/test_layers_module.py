@@ -1,3 +1,5 @@
+import copy
+
 import numpy as np
 import pytest
 
@@ -192,10 +194,21 @@ def test_a_state_that_does_not_fit_changes_nothing():
             net.load_state_dict(bad)
         assert net.bias.tolist() == [0, 0]
         assert net.first.factor.tolist() == [1, 1]
-    net.load_state_dict({**without, "head.weight": np.ones(1)}, strict=False)
+    ignored = net.load_state_dict({**without, "head.weight": np.ones(1)}, strict=False)
+    assert ignored == (["bias"], ["head.weight"])
     assert net.first.factor.tolist() == [5, 5]
     with pytest.raises(ShapeError):
         net.load_state_dict({"bias": np.ones(3, np.float32)}, strict=False)
+
+
+def test_deepcopy_is_independent():
+    net = Net()
+    other = copy.deepcopy(net)
+    net.bias.assign([1, 2])
+    net.first.count.data[...] = 1
+    assert other.bias.tolist() == [0, 0]
+    assert other.first.count.tolist() == [0, 0]
+    assert names(other.named_parameters()) == names(net.named_parameters())
 
 
 def test_errors_name_the_layers_path():

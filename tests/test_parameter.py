@@ -47,6 +47,7 @@ def test_assign_of_what_does_not_fit_changes_nothing():
         (1.0, ShapeError),
         ("a", TypeError),
         (np.ones(2, int), TypeError),
+        ([np.float64(1), np.float64(2)], TypeError),
     ):
         with pytest.raises(error, match="assign: values"):
             p.assign(bad)

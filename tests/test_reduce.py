@@ -155,3 +155,29 @@ def test_matmul_shapes():
         F.matmul(randn(3, 4), randn(3, 4))
     with pytest.raises(ShapeError, match="1-d or more"):
         F.matmul(randn(), randn(3))
+
+
+@pytest.mark.parametrize("dim", [0, 1, -1])
+def test_ties_and_nan_are_pytorchs(dim):
+    torch = pytest.importorskip("torch")
+    rng = np.random.default_rng(dim + 1)
+    x = rng.integers(-1, 2, (4, 5, 3)).astype(float)
+    for nan in (False, True):
+        x[0, 0, 0] = np.nan if nan else 0
+        calls = {
+            "max": lambda m, x: m.max(x, dim)[0],
+            "min": lambda m, x: m.min(x, dim)[0],
+            "amax": lambda m, x: m.amax(x, dim),
+            "amin": lambda m, x: m.amin(x, (dim, dim - 1 if dim > 0 else dim + 1)),
+            "all": lambda m, x: m.max(x),
+        }
+        for name, call in calls.items():
+            ours, theirs = Tensor(x, requires_grad=True), torch.tensor(x, requires_grad=True)
+            value, expected = call(F, ours), call(torch, theirs)
+            value.backward(np.ones(value.shape))
+            expected.backward(torch.ones_like(expected))
+            assert np.array_equal(value.data, expected.detach().numpy(), equal_nan=True), name
+            if not (nan and name in ("amax", "amin")):  # PyTorch spreads nan over the whole slice there
+                np.testing.assert_allclose(ours.grad.data, theirs.grad.numpy(), err_msg=name)
+        assert np.array_equal(F.argmax(x, dim).data, torch.argmax(torch.tensor(x), dim).numpy())
+        assert np.array_equal(F.max(x, dim).indices.data, torch.max(torch.tensor(x), dim)[1].numpy())

@@ -1,5 +1,8 @@
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, basic_indices, integer_array_indices
 
 import fastconv
 from fastconv import Tensor, reference
@@ -108,6 +111,19 @@ INDICES = [
 @pytest.mark.parametrize("index", INDICES, ids=str)
 def test_getitem(index):
     check("getitem", [randn(3, 4, 5)], index=index)
+
+
+@given(data=st.data())
+@settings(max_examples=60, deadline=None)
+def test_getitem_counts_how_often_each_element_is_taken(data):
+    shape = data.draw(array_shapes(max_dims=4, max_side=4))
+    index = data.draw(st.one_of(basic_indices(shape, allow_newaxis=True), integer_array_indices(shape)))
+    x = Tensor(randn(*shape), requires_grad=True)
+    out = x[index]
+    assert np.array_equal(out.data, x.data[index])
+    out.backward(np.ones(out.shape))
+    numbers = np.arange(x.data.size).reshape(shape)[index]
+    assert np.array_equal(x.grad.data.ravel(), np.bincount(np.ravel(numbers), minlength=x.data.size))
 
 
 def test_getitem_by_masks():

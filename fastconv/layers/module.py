@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -28,6 +28,13 @@ class Buffer(Tensor):
 
     def __init__(self, data: Any, requires_grad: bool = False) -> None:
         super().__init__(np.array(array_of(data, "Buffer: data"), order="C", copy=True), requires_grad)
+
+
+class IncompatibleKeys(NamedTuple):
+    """What ``load_state_dict(..., strict=False)`` ignored."""
+
+    missing_keys: list[str]
+    unexpected_keys: list[str]
 
 
 class Module:
@@ -209,7 +216,7 @@ class Module:
         """Return all parameters and buffers by their paths, as Tensors that share the module's memory."""
         return {path: value.detach() for path, value in self._state()}
 
-    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True) -> None:
+    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True) -> IncompatibleKeys:
         """Write arrays into the parameters and buffers of the same paths.
 
         Parameters
@@ -219,6 +226,11 @@ class Module:
         strict : bool
             False ignores missing and unexpected keys.
 
+        Returns
+        -------
+        IncompatibleKeys
+            The keys that were ignored: ``missing_keys`` and ``unexpected_keys``.
+
         Raises
         ------
         DataError, ShapeError, TypeError
@@ -226,8 +238,8 @@ class Module:
         """
         own = dict(self._state())
         arrays = {key: array_of(state_dict[key], f"load_state_dict: {key}") for key in own if key in state_dict}
-        missing = [key for key in own if key not in state_dict and strict]
-        unexpected = [key for key in state_dict if key not in own and strict]
+        missing = [key for key in own if key not in state_dict]
+        unexpected = [key for key in state_dict if key not in own]
         shapes = [
             f"{key} has {own[key].shape}, given {a.shape}" for key, a in arrays.items() if a.shape != own[key].shape
         ]
@@ -236,10 +248,12 @@ class Module:
             for key, a in arrays.items()
             if not np.can_cast(a.dtype, own[key].dtype, "safe")
         ]
-        problems = {"missing": missing, "unexpected": unexpected, "wrong shape": shapes, "wrong dtype": dtypes}
+        problems = {"wrong shape": shapes, "wrong dtype": dtypes}
+        if strict:
+            problems = {"missing": missing, "unexpected": unexpected, **problems}
         if any(problems.values()):
             text = "; ".join(f"{what}: {', '.join(keys)}" for what, keys in problems.items() if keys)
-            error = DataError if missing or unexpected else ShapeError if shapes else TypeError
+            error = DataError if strict and (missing or unexpected) else ShapeError if shapes else TypeError
             raise error(f"load_state_dict: the state does not fit {type(self).__name__}: {text}")
         for key, array in arrays.items():
             value = own[key]
@@ -247,6 +261,7 @@ class Module:
                 value.assign(array.astype(value.dtype, copy=False))
             else:
                 value.data[...] = array
+        return IncompatibleKeys(missing, unexpected)
 
     # ---- text
 
