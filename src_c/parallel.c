@@ -64,11 +64,17 @@ struct call {
 };
 static _Thread_local struct call *current;
 
-static int64_t now_us(void) {
+#if !defined(CLOCK_MONOTONIC_COARSE)
+#define CLOCK_MONOTONIC_COARSE CLOCK_MONOTONIC
+#endif
+
+static int64_t clock_us(clockid_t clock) {
   struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
+  clock_gettime(clock, &t);
   return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
 }
+
+static int64_t now_us(void) { return clock_us(CLOCK_MONOTONIC); }
 
 /* --- Waiting --- */
 
@@ -223,13 +229,13 @@ bool fc_stopping(void) {
   if (stopped(call)) return true;
   int (*poll)(void) = call != NULL && call->polls ? atomic_load(&pool.poll) : NULL;
   if (poll == NULL) return false;
-  const int64_t now = now_us();
+  const int64_t now = clock_us(CLOCK_MONOTONIC_COARSE); /* some ms coarse, but 5 ns cheap */
   if (call->due == 0) call->due = now + POLL_MS * 1000; /* so that short jobs do not poll, and start without a clock */
   if (now < call->due) return false;
   current = NULL; /* the poll runs Python code, which may call kernels */
   call->stopped = poll() != 0;
   current = call;
-  call->due = now_us() + POLL_MS * 1000;
+  call->due = clock_us(CLOCK_MONOTONIC_COARSE) + POLL_MS * 1000;
   if (call->stopped && call->shared) {
     atomic_store(&job.stopped, true);
     call->dropped = tickets_left(atomic_exchange(&job.tickets, 0));

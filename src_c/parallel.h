@@ -37,8 +37,8 @@ typedef void (*fc_piece)(void *context, ptrdiff_t piece, int worker);
 int fc_parallel(ptrdiff_t pieces, double work, fc_piece run, void *context);
 
 /* Whether the job this piece belongs to shall stop. A piece that may last longer than about 50 ms asks between its
- * steps (it may cost a reading of the clock: every 10 us is often enough) and returns at once if so, its result half
- * done. Otherwise Ctrl-C is answered between pieces. False outside jobs. */
+ * steps, which costs some 10 ns, and returns at once if so, its result half done. Otherwise Ctrl-C is answered between
+ * pieces. False outside jobs. */
 bool fc_stopping(void);
 
 /* Upper bound of `worker` + 1 in the jobs that this thread starts from now until it releases its scratch memory, even
@@ -52,7 +52,7 @@ FC_EXPORT int fc_set_num_threads(int n);
 FC_EXPORT int fc_get_num_threads(void);
 
 /* `poll` is called by the thread that called fc_parallel, outside any lock, between pieces and while it waits for the
- * last workers, at most every 20 ms. Nonzero stops the job. NULL: no polling. */
+ * last workers, about every 20 ms. Nonzero stops the job. NULL: no polling. */
 void fc_set_poll(int (*poll)(void));
 
 /* `parts` blocks of at least `bytes` each, all aligned to 64 bytes and an odd multiple of 64 bytes apart, contents

@@ -202,7 +202,7 @@ static void product_piece(void *context, ptrdiff_t piece, int worker) {
                   .high = p->high};
   real *out = (real *)p->out.data + image * p->out.image + y * p->out.row + x * p->out.pixel + first_channel;
   const ptrdiff_t last = min_size(p->panels, (chunk + 1) * p->panels_a_piece);
-  for (ptrdiff_t panel = chunk * p->panels_a_piece; panel < last; panel++) {
+  for (ptrdiff_t panel = chunk * p->panels_a_piece; panel < last && !fc_stopping(); panel++) {
     const ptrdiff_t column = panel * FC_PANEL;
     tile.b = p->packed + group * p->group_weights + column * products;
     tile.b_step = panel_width(p->out_channels, column);

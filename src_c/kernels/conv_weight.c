@@ -154,7 +154,7 @@ static void weight_piece(void *context, ptrdiff_t piece, int worker) {
 
   fc_tile tile = {.b = packed, .b_step = width, .c = sums, .columns = width};
   const ptrdiff_t first_band = job->bands * chunk / job->chunks, last_band = job->bands * (chunk + 1) / job->chunks;
-  for (ptrdiff_t index = first_band; index < last_band; index++) {
+  for (ptrdiff_t index = first_band; index < last_band && !fc_stopping(); index++) {
     const ptrdiff_t x = index % p->bands_x * p->columns, y = index / p->bands_x % p->bands_y * p->rows;
     const ptrdiff_t image = index / p->bands_x / p->bands_y;
     const ptrdiff_t rows = min_size(p->rows, p->out_h - y), columns = min_size(p->columns, p->out_w - x);

@@ -75,6 +75,7 @@ static void linear_piece(void *context, ptrdiff_t piece, int worker) {
     real product[FC_MR * FC_PANEL];
     for (ptrdiff_t m = 0; m < rows; m++) a_row[m] = m * p->in, c_row[m] = m * FC_PANEL;
     for (ptrdiff_t n = 0; n < p->batch; n += FC_PANEL) {
+      if (n % (8 * FC_PANEL) == 0 && fc_stopping()) return;
       const ptrdiff_t width = panel_width(p->batch, n), samples = min_size(FC_PANEL, p->batch - n);
       const fc_tile tile = {.a = p->weight + o * p->in, .segment = &no_segment, .segments = 1, .length = p->in, .a_step = 1,
                             .b = p->scratch_panels + n * p->in, .b_step = width, .c = product, .columns = width};
@@ -120,6 +121,7 @@ static void product_block(const real *a, ptrdiff_t rows, ptrdiff_t a_row_step, p
   }
   ptrdiff_t a_row[FC_MR], c_row[FC_MR];
   for (ptrdiff_t m = 0; m < rows; m += FC_MR) {
+    if (m % (8 * FC_MR) == 0 && fc_stopping()) return;
     const ptrdiff_t tiles = min_size(FC_MR, rows - m);
     for (ptrdiff_t i = 0; i < tiles; i++) a_row[i] = (m + i) * a_row_step, c_row[i] = (m + i) * columns;
     run_tiles(&tile, tiles, a_row, c_row);
