@@ -255,6 +255,7 @@ cdef class Window:
     """
     cdef fc_window geometry
     cdef readonly tuple shape, out_shape
+    cdef readonly bint plain  # stride and dilation are 1
 
     def __cinit__(self, ptrdiff_t batch, ptrdiff_t h, ptrdiff_t w, ptrdiff_t channels, ptrdiff_t kh, ptrdiff_t kw,
                   ptrdiff_t out_h, ptrdiff_t out_w, ptrdiff_t stride_y, ptrdiff_t stride_x, ptrdiff_t pad_y,
@@ -264,6 +265,7 @@ cdef class Window:
         g.kh, g.kw, g.out_h, g.out_w = kh, kw, out_h, out_w
         g.stride_y, g.stride_x, g.pad_y, g.pad_x = stride_y, stride_x, pad_y, pad_x
         g.dilation_y, g.dilation_x = dilation_y, dilation_x
+        self.plain = stride_y == stride_x == dilation_y == dilation_x == 1
         self.shape = (batch, channels, h, w)
         self.out_shape = (batch, channels, out_h, out_w)
 
@@ -276,8 +278,10 @@ cdef class Conv2d:
     cdef readonly Window window
     cdef readonly ptrdiff_t groups
     cdef readonly tuple out_shape, bias_shape
+    cdef readonly int winograd_tile  # outputs an axis of the Winograd tile that pays here, 0 for direct
 
-    def __cinit__(self, Window window not None, ptrdiff_t out_channels, ptrdiff_t groups):
+    def __cinit__(self, Window window not None, ptrdiff_t out_channels, ptrdiff_t groups, int winograd_tile=0):
+        self.winograd_tile = winograd_tile
         self.window = window
         self.sizes.window = window.geometry
         self.sizes.out_channels = out_channels
@@ -343,6 +347,67 @@ def conv2d_grad_weight(Conv2d conv not None, cnp.ndarray x not None, cnp.ndarray
     cdef void *target = flat_out(grad_weight, table)
     with nogil:
         status = table.conv2d_grad_weight(&conv.sizes, source, given, target)
+    check(status)
+
+
+def winograd_serves(Conv2d conv not None, int m):
+    """Whether there is a Winograd transform for this convolution with tiles of m x m outputs."""
+    cdef const fc_isa *isa = fc_active_isa()
+    cdef ptrdiff_t elements
+    if isa == NULL:
+        raise_unknown_isa()
+    isa.f32.winograd_packed_size(&conv.sizes, m, False, &elements)
+    return elements > 0
+
+
+def winograd_pack(Conv2d conv not None, int m, cnp.ndarray weight not None, bint backward=False):
+    """Transformed weights for tiles of m x m outputs."""
+    cdef const fc_table *table = table_of(weight)
+    cdef void *source = flat(weight, table)
+    cdef cnp.npy_intp size
+    cdef ptrdiff_t elements
+    cdef int status
+    table.winograd_packed_size(&conv.sizes, m, backward, &elements)
+    if elements == 0:
+        raise ValueError("winograd_pack: no transform for this convolution")
+    size = elements
+    cdef cnp.ndarray packed = cnp.PyArray_EMPTY(1, &size, cnp.PyArray_TYPE(weight), 0)
+    cdef void *target = cnp.PyArray_DATA(packed)
+    with nogil:
+        status = table.winograd_pack(&conv.sizes, m, backward, source, target)
+    check(status)
+    return packed
+
+
+def winograd(Conv2d conv not None, int m, cnp.ndarray x not None, cnp.ndarray weight not None,
+             cnp.ndarray packed not None, cnp.ndarray bias, cnp.ndarray out not None):
+    cdef const fc_table *table = table_of(x)
+    cdef fc_image source, target
+    cdef fc_epilogue epilogue
+    cdef int status
+    image_of(x, table, &source)
+    image_of(out, table, &target)
+    epilogue.bias = NULL if bias is None else flat(bias, table)
+    epilogue.clamp = 0
+    epilogue.low = epilogue.high = 0
+    cdef void *plain = flat(weight, table)
+    cdef void *weights = flat(packed, table)
+    with nogil:
+        status = table.winograd(&conv.sizes, m, source, plain, weights, &epilogue, target)
+    check(status)
+
+
+def winograd_grad_input(Conv2d conv not None, int m, cnp.ndarray grad not None, cnp.ndarray weight not None,
+                        cnp.ndarray packed not None, cnp.ndarray grad_x not None):
+    cdef const fc_table *table = table_of(grad)
+    cdef fc_image source, target
+    cdef int status
+    image_of(grad, table, &source)
+    image_of(grad_x, table, &target)
+    cdef void *plain = flat(weight, table)
+    cdef void *weights = flat(packed, table)
+    with nogil:
+        status = table.winograd_grad_input(&conv.sizes, m, source, plain, weights, target)
     check(status)
 
 

@@ -51,6 +51,14 @@ typedef struct {
   X(conv2d, (const fc_conv2d *conv, fc_image x, const void *packed, const fc_epilogue *epilogue, fc_image out)) \
   X(conv2d_grad_input, (const fc_conv2d *conv, fc_image grad, const void *packed, fc_image grad_x))           \
   X(conv2d_grad_weight, (const fc_conv2d *conv, fc_image x, fc_image grad, void *grad_weight))                \
+  /* Winograd with m outputs an axis a tile: F(2, 3), F(4, 3), F(2, 5) at stride and dilation 1. A packed size of 0   \
+   * says that it cannot serve. The plain weights are there for tiles that must be computed directly. */              \
+  X(winograd_packed_size, (const fc_conv2d *conv, int m, int backward, ptrdiff_t *size))                          \
+  X(winograd_pack, (const fc_conv2d *conv, int m, int backward, const void *weight, void *packed))                \
+  X(winograd, (const fc_conv2d *conv, int m, fc_image x, const void *weight, const void *packed,                  \
+               const fc_epilogue *epilogue, fc_image out))                                                        \
+  X(winograd_grad_input, (const fc_conv2d *conv, int m, fc_image grad, const void *weight, const void *packed,    \
+                          fc_image grad_x))                                                                       \
   X(channel_sum, (const fc_window *window, fc_image grad, void *sums))                                        \
   /* Fully connected: x (batch, in), weight (outputs, in), out (batch, outputs), all in C order; bias may be NULL.  */ \
   X(linear, (const void *x, const void *weight, const void *bias, void *out, ptrdiff_t batch, ptrdiff_t in,      \

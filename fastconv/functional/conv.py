@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from fastconv import _kernels, checks
-from fastconv._kernels import Conv2d, active_isa, channels_last, empty_channels_last, keep_conv2d, known_conv2d
+from fastconv._kernels import Conv2d, Window, active_isa, channels_last, empty_channels_last, keep_conv2d, known_conv2d
 from fastconv.autograd import as_array, needs_grad, record
 from fastconv.errors import ShapeError
 from fastconv.functional._weights import check_unwritten, stamp
@@ -17,7 +17,7 @@ from fastconv.tensor import Tensor, wrap
 
 __all__ = ["conv2d"]
 
-ALGORITHMS = ("auto", "direct", "im2col")
+ALGORITHMS = ("auto", "direct", "im2col", "winograd")
 
 
 def conv2d(
@@ -50,9 +50,12 @@ def conv2d(
         Vertical and horizontal step of the window, zeros on each side, distance of the taps.
     groups : int
         Number of independent convolutions the channels are divided into.
-    algorithm : {"auto", "direct", "im2col"}
+    algorithm : {"auto", "direct", "im2col", "winograd"}
         "direct" needs no memory beside the result. "im2col" writes all taps of all pixels to a matrix first, kh * kw
-        times the input's memory; it serves groups=1 only. "auto" is "direct".
+        times the input's memory; it serves groups=1 only. "winograd" multiplies up to four times less, at two to
+        three times the rounding error, for the value and the input's gradient; it serves 3x3 and 5x5 kernels of
+        stride and dilation 1. "auto" is "winograd" for 3x3 with at least 32 channels on both sides of a group and a
+        map of about 14x14, else "direct".
 
     Returns
     -------
@@ -84,13 +87,16 @@ def conv2d(
         checks.same_dtype("conv2d", x, "input", w, "weight")
     if b is not None and (b.shape != conv.bias_shape or b.dtype is not w.dtype or not b.flags.c_contiguous):
         b = _bias(b, w)
-    if algorithm != "auto" and algorithm != "direct":
-        if algorithm == "im2col":
-            return _im2col(conv, x, w, b, (input, weight, bias))
-        raise ValueError(f"conv2d: algorithm must be one of {', '.join(ALGORITHMS)}, got {algorithm!r}")
+    if algorithm == "im2col":
+        return _im2col(conv, x, w, b, (input, weight, bias))
+    tile = conv.winograd_tile if algorithm == "auto" else _tile(conv, algorithm)
     x = channels_last(x)
     out = empty_channels_last(conv.out_shape, x.dtype)
-    _kernels.conv2d(conv, x, _packed_forward(conv, w, weight), b, out)
+    packed = _packed(conv, tile, False, w, weight)
+    if tile:
+        _kernels.winograd(conv, tile, x, np.ascontiguousarray(w), packed, b, out)
+    else:
+        _kernels.conv2d(conv, x, packed, b, out)
     if not needs_grad(input, weight, bias):
         return wrap(out)
     wants_x, wants_w, wants_b = needs_grad(input), needs_grad(weight), needs_grad(bias)
@@ -103,7 +109,11 @@ def conv2d(
         grad_x = grad_w = grad_b = None
         if wants_x:
             grad_x = empty_channels_last(shape, x.dtype)
-            _kernels.conv2d_grad_input(conv, grad, _kernels.conv2d_pack(conv, w, True), grad_x)
+            flipped = _packed(conv, tile, True, w, None)
+            if tile:
+                _kernels.winograd_grad_input(conv, tile, grad, w, flipped, grad_x)
+            else:
+                _kernels.conv2d_grad_input(conv, grad, flipped, grad_x)
         if wants_w:
             grad_w = np.empty(w.shape, w.dtype)
             _kernels.conv2d_grad_weight(conv, x, grad, grad_w)
@@ -130,9 +140,20 @@ def _geometry(shape: tuple, weight: tuple, stride: Any, padding: Any, dilation: 
     batch, _, h, w = where.out_shape
     if max(batch, 1) * weight[0] * h * w >= 2**59:
         raise ShapeError(f"conv2d: the output {(batch, weight[0], h, w)} would have more than 2**59 elements")
-    conv = Conv2d(where, weight[0], groups)
+    conv = Conv2d(where, weight[0], groups, 4 if _winograd_pays(where, weight, groups) else 0)
     keep_conv2d(conv, shape, weight, stride, padding, dilation, groups)
     return conv
+
+
+def _winograd_pays(where: Window, weight: tuple, groups: int) -> bool:
+    """Rule of thumb, by measurement: 3x3, stride and dilation 1, enough channels and at least 16 tiles of 4x4."""
+    batch, _, h, w = where.out_shape
+    return (
+        weight[2:] == (3, 3)
+        and where.plain
+        and min(weight[0] // groups, weight[1]) >= 32
+        and batch * -(-h // 4) * -(-w // 4) >= 16
+    )
 
 
 def _bias(b: np.ndarray, w: np.ndarray) -> np.ndarray:
@@ -143,14 +164,27 @@ def _bias(b: np.ndarray, w: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(b)
 
 
-def _packed_forward(conv: Conv2d, w: np.ndarray, weight: Any) -> np.ndarray:
-    """Packed weights; a Parameter's are kept until it is written to."""
+def _tile(conv: Conv2d, algorithm: str) -> int:
+    """Outputs an axis of a Winograd tile for an algorithm named by the caller, 0 for direct convolution."""
+    if algorithm == "direct":
+        return 0
+    if algorithm != "winograd":
+        raise ValueError(f"conv2d: algorithm must be one of {', '.join(ALGORITHMS)}, got {algorithm!r}")
+    for tile in (4, 2):
+        if _kernels.winograd_serves(conv, tile):
+            return tile
+    raise ValueError('conv2d: algorithm "winograd" serves 3x3 and 5x5 kernels of stride and dilation 1 only')
+
+
+def _packed(conv: Conv2d, tile: int, backward: bool, w: np.ndarray, weight: Any) -> np.ndarray:
+    """Weights as the kernels want them; those made of a Parameter for the forward pass are kept until it is written to."""
     if type(weight) is not Parameter:
-        return _kernels.conv2d_pack(conv, np.ascontiguousarray(w))
-    key = ("direct", active_isa(), conv.groups)
+        w = np.ascontiguousarray(w)
+        return _kernels.winograd_pack(conv, tile, w, backward) if tile else _kernels.conv2d_pack(conv, w, backward)
+    key = (tile, active_isa(), conv.groups)
     packed = weight.cache.get(key)
     if packed is None:
-        packed = weight.cache[key] = _kernels.conv2d_pack(conv, w)
+        packed = weight.cache[key] = _packed(conv, tile, backward, w, None)
     return packed
 
 

@@ -9,6 +9,7 @@
 #include "layout.c"
 #include "conv.c"
 #include "conv_weight.c"
+#include "winograd.c"
 #include "im2col.c"
 #include "linear.c"
 #include "warp.c"
