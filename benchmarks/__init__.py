@@ -1,0 +1,1 @@
+"""Speed: `pytest benchmarks/` against the NumPy twins, `python -m benchmarks.peers` against other libraries."""

@@ -1,0 +1,126 @@
+"""What is timed: one operation or network, its inputs and options, the same for every contender."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+
+LENET_SHAPES = (
+    ((6, 1, 5, 5), (6,), (16, 6, 5, 5), (16,)),
+    ((120, 400), (120,), (84, 120), (84,), (10, 84), (10,)),
+)
+
+
+class Goal(NamedTuple):
+    """A figure to reach, on a number of threads or (None) on any.
+
+    `metric` is "ratio" (best peer's time / ours), "numpy" (the NumPy reference's time / ours), "peak" (share of the
+    FMA peak), all at least `bound`; or "seconds", at most `bound`.
+    """
+
+    metric: str
+    bound: float
+    threads: int | None = None
+
+
+@dataclass(frozen=True)
+class Case:
+    """One thing to time.
+
+    Attributes
+    ----------
+    name : str
+        As the table shows it.
+    op : str
+        A function of `fastconv.functional`, found under the same name in the other libraries; or "lenet5".
+    mode : {"forward", "tape", "backward", "step"}
+        See the package's docstring.
+    shapes : tuple
+        Of the input and of the parameters that follow it, in order.
+    options : dict
+        Further arguments, by name.
+    ours : dict
+        Arguments that only fastconv takes.
+    classes : int
+        If not 0, integer labels below this number are the last input.
+    flops : float
+        Floating-point operations, 0 where a share of the peak says nothing.
+    """
+
+    name: str
+    op: str
+    mode: str
+    shapes: tuple[tuple[int, ...], ...]
+    options: dict[str, Any] = field(default_factory=dict)
+    ours: dict[str, Any] = field(default_factory=dict)
+    classes: int = 0
+    flops: float = 0.0
+    goals: tuple[Goal, ...] = ()
+
+    def arrays(self) -> list[np.ndarray]:
+        """Input and parameters in float32: normal numbers, weights scaled so that results are near 1."""
+        rng = np.random.default_rng(0)
+        arrays = [rng.standard_normal(shape, np.float32) for shape in self.shapes]
+        for weight in arrays[1:]:
+            weight /= np.float32(math.sqrt(max(math.prod(weight.shape[1:]), 1)))
+        return arrays
+
+    def labels(self) -> np.ndarray:
+        """One class for each image."""
+        return np.random.default_rng(1).integers(0, self.classes, self.shapes[0][0])
+
+    def gradient(self, shape: tuple[int, ...]) -> np.ndarray:
+        """What `backward` is given."""
+        return np.asarray(np.random.default_rng(2).standard_normal(shape, np.float32), np.float32)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Case:
+        """The inverse of `to_dict`, after a way through JSON."""
+        shapes = tuple(tuple(shape) for shape in values["shapes"])
+        return cls(**{**values, "shapes": shapes, "goals": tuple(Goal(*goal) for goal in values["goals"])})
+
+
+def conv(
+    name: str,
+    batch: int,
+    c_in: int,
+    size: int,
+    c_out: int,
+    kernel: int,
+    stride: int = 1,
+    *,
+    mode: str = "forward",
+    padding: int | None = None,
+    groups: int = 1,
+    bias: bool = True,
+    goals: tuple[Goal, ...] = (),
+) -> Case:
+    """A convolution of square images and kernels; padding keeps the size unless given."""
+    padding = kernel // 2 if padding is None else padding
+    out = (size + 2 * padding - kernel) // stride + 1
+    flops = 2.0 * batch * out**2 * c_out * (c_in // groups) * kernel**2
+    options = {"stride": stride, "padding": padding, "groups": groups}
+    shapes: tuple[tuple[int, ...], ...] = ((batch, c_in, size, size), (c_out, c_in // groups, kernel, kernel))
+    return Case(
+        name,
+        "conv2d",
+        mode,
+        (*shapes, (c_out,)) if bias else shapes,
+        {key: value for key, value in options.items() if value != (0 if key == "padding" else 1)},
+        flops=flops * (2 if mode == "backward" else 1),
+        goals=goals,
+    )
+
+
+def lenet(name: str, mode: str, batch: int, goals: tuple[Goal, ...] = ()) -> Case:
+    """LeNet-5 on 28x28 digits; the parameters in the order of its state dict."""
+    shapes = ((batch, 1, 28, 28), *LENET_SHAPES[0], *LENET_SHAPES[1])
+    options = {"lr": 1e-3, "momentum": 0.9} if mode == "step" else {}
+    return Case(name, "lenet5", mode, shapes, options, classes=10 if mode == "step" else 0, goals=goals)

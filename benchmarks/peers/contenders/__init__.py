@@ -1,0 +1,52 @@
+"""One module for each library: what is installed, how a case runs there, and nothing about how it is timed.
+
+A module has `version()` and ``prepare(case, threads)``, which returns a `Run` for each variant, none if the library
+cannot do the case. fastconv's also has ``fma_peak(threads)``. Modules import their library at the top: only a worker
+imports them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+
+
+@dataclass
+class Run:
+    """A prepared case.
+
+    Attributes
+    ----------
+    call : callable
+        What is timed.
+    result : callable
+        Computes the arrays that are compared with the other contenders', in a fixed order.
+    context : context manager
+        Entered around a batch of calls.
+    """
+
+    call: Callable[[], Any]
+    result: Callable[[], Sequence[np.ndarray]]
+    context: AbstractContextManager = field(default_factory=nullcontext)
+
+
+class Library(NamedTuple):
+    """What a contender is called, the modules it needs, and whether it counts as a peer (the NumPy twin does not)."""
+
+    title: str
+    needs: tuple[str, ...]
+    peer: bool = True
+
+
+# By name of the module here.
+LIBRARIES = {
+    "ours": Library("fastconv", ("fastconv",), peer=False),
+    "pytorch": Library("PyTorch", ("torch",)),
+    "onnx_runtime": Library("ONNX Runtime", ("onnx", "onnxruntime")),
+    "openvino": Library("OpenVINO", ("onnx", "openvino")),
+    "twin": Library("NumPy", ("numpy",), peer=False),
+}

@@ -1,0 +1,99 @@
+"""fastconv."""
+
+from __future__ import annotations
+
+import threading
+import time
+from functools import partial
+
+import numpy as np
+
+import fastconv
+from benchmarks.peers.cases import Case
+from benchmarks.peers.contenders import Run
+from fastconv import Parameter, Tensor, _kernels, functional, no_grad
+
+
+def version() -> str:
+    """Version and instruction set."""
+    return f"{fastconv.__version__} ({fastconv.active_isa()})"
+
+
+def prepare(case: Case, threads: int) -> dict[str, Run]:
+    """One variant: channels last is the only order there is inside a network."""
+    fastconv.set_num_threads(threads)
+    return {"": _lenet(case) if case.op == "lenet5" else _function(case)}
+
+
+def _tensor(array: np.ndarray) -> Tensor:
+    return Tensor(_kernels.channels_last(array) if array.ndim == 4 else array)
+
+
+def _function(case: Case) -> Run:
+    x, *weights = case.arrays()
+    inputs = [_tensor(x), *map(Parameter, weights)]
+    if case.classes:
+        inputs.append(case.labels())
+    call = partial(getattr(functional, case.op), *inputs, **case.options, **case.ours)
+    if case.mode == "forward":
+        return Run(call, lambda: [call().numpy()], no_grad())
+    inputs[0].requires_grad_()
+    if case.mode == "tape":
+        return Run(call, lambda: [call().detach().numpy()])
+    out = call()
+    backward = partial(out.node.backward, _tensor(case.gradient(out.shape)).numpy())
+    return Run(backward, lambda: [grad for grad in backward() if grad is not None])
+
+
+def _lenet(case: Case) -> Run:
+    x, *weights = case.arrays()
+    model = fastconv.models.lenet5()
+    for parameter, values in zip(model.parameters(), weights, strict=True):
+        parameter.assign(values)
+    image = _tensor(x)
+    if case.mode == "forward":
+        model.eval()
+        return Run(partial(model, image), lambda: [model(image).numpy()], no_grad())
+    labels = case.labels()
+    sgd = fastconv.optim.SGD(model.parameters(), **case.options)
+
+    def step() -> Tensor:
+        sgd.zero_grad()
+        loss = functional.cross_entropy(model(image), labels)
+        loss.backward()
+        sgd.step()
+        return loss
+
+    def two_steps() -> list[np.ndarray]:
+        losses = [step().detach().numpy(), step().detach().numpy()]
+        return [*losses, *(p.numpy().copy() for p in model.parameters())]
+
+    return Run(step, two_steps)
+
+
+def fma_peak(threads: int, seconds: float = 0.003) -> float:
+    """Floating-point operations a second of independent FMAs, on all threads at once."""
+    barrier = threading.Barrier(threads)
+    begun: list[float] = []
+    ended: list[float] = []
+    operations: list[float] = []
+
+    def work(rounds: int) -> None:
+        barrier.wait()
+        begun.append(time.perf_counter())
+        operations.append(_kernels.fma_peak("float32", rounds))
+        ended.append(time.perf_counter())
+
+    rounds = 10_000
+    while True:
+        for each in (begun, ended, operations):
+            each.clear()
+        team = [threading.Thread(target=work, args=(rounds,)) for _ in range(threads)]
+        for thread in team:
+            thread.start()
+        for thread in team:
+            thread.join()
+        elapsed = max(ended) - min(begun)
+        if elapsed >= seconds:
+            return sum(operations) / elapsed
+        rounds *= 2

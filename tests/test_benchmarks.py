@@ -1,0 +1,152 @@
+"""The machinery of `python -m benchmarks.peers`, with fastconv and its NumPy twin as the only contenders."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from benchmarks.peers import report, runner
+from benchmarks.peers.__main__ import main
+from benchmarks.peers.cases import Case, Goal, conv
+from benchmarks.peers.contenders import LIBRARIES, Library
+from benchmarks.peers.groups import GROUPS
+from benchmarks.peers.runner import DifferentResult, Result, Timing, Work, WorkerError
+
+TINY = conv("tiny", 1, 2, 4, 3, 3)
+
+
+class Stub:
+    """Stands for a process: computes `value`, and needs `seconds` for a call, then more each turn."""
+
+    def __init__(self, contender: str, value: float = 1.0, seconds: float = 1e-3, log: list[str] | None = None) -> None:
+        self.contender = contender
+        self.value = value
+        self.seconds = seconds
+        self.log = [] if log is None else log
+
+    def ask(self, do: str, **arguments: Any) -> Any:
+        self.log.append(f"{self.contender} {do}")
+        if do == "prepare":
+            path = Path(arguments["folder"]) / f"{self.contender}.npz"
+            np.savez(path, np.full(3, self.value, np.float32))
+            return {"": str(path)}
+        if do == "peak":
+            return 1e9
+        self.seconds += 1e-3
+        return {"median": self.seconds, "min": self.seconds / 2}
+
+
+class Broken(Stub):
+    def ask(self, do: str, **arguments: Any) -> Any:
+        raise WorkerError(f"{self.contender}: prepare failed\nNoMemory: none left")
+
+
+def test_the_command_line_times_both_contenders_in_their_processes(tmp_path, capsys) -> None:
+    file = tmp_path / "out.json"
+    options = ["--threads", "1", "--rounds", "1", "--seconds", "0.001", "--contenders", "twin", "--quiet", "--markdown"]
+    assert main(["small", *options, "--json", str(file)]) == 0
+    shown = capsys.readouterr().out
+    assert "| conv2d 1x8x8x8 3x3 |" in shown
+    assert "python -m benchmarks.peers small --threads 1" in shown
+    written = json.loads(file.read_text())
+    assert written["about"]["NumPy"] == np.__version__
+    assert [result["case"]["name"] for result in written["results"]] == [c.name for c in GROUPS["small"].cases()]
+    for result in written["results"]:
+        assert {t["contender"] for t in result["timings"]} == {"ours", "twin"}
+        assert all(0 < t["min"] <= t["median"] < 1 for t in result["timings"])
+        assert result["numpy"] > 0
+        assert not result["failed"]
+
+
+def test_workers_measure_gradients_and_the_peak() -> None:
+    work = [Work("g", [conv("tiny", 1, 2, 4, 3, 3, mode="backward")], ["ours", "twin"])]
+    (result,), versions = runner.run(work, [1], rounds=1, seconds=1e-4)
+    assert result.peak > 1e8
+    assert result.metric("peak") > 0
+    assert result.metric("numpy") > 0
+    assert set(versions) == {"ours", "twin"}
+
+
+def test_contenders_take_turns_in_a_rotating_order() -> None:
+    log: list[str] = []
+    runner.measure("g", TINY, [Stub("ours", log=log), Stub("twin", log=log)], threads=1, rounds=2, seconds=1.0)
+    turns = ["ours peak", "ours time", "twin time", "twin time", "ours peak", "ours time"]
+    assert log == ["ours prepare", "twin prepare", *turns]
+
+
+def test_a_result_has_medians_minima_and_the_best_peer() -> None:
+    team = [Stub("ours"), Stub("pytorch", seconds=5e-3), Stub("openvino", seconds=3e-3), Stub("twin", seconds=9e-3)]
+    result = runner.measure("g", TINY, team, threads=1, rounds=3, seconds=1.0)
+    assert result.best(["ours"]) == Timing("ours", "", 3e-3, 1e-3)
+    assert result.best_peer is not None
+    assert result.best_peer.contender == "openvino"
+    assert result.metric("ratio") == pytest.approx(5 / 3)
+    assert result.metric("numpy") == pytest.approx(11 / 3)
+    assert result.metric("peak") == pytest.approx(TINY.flops / 3e-3 / 1e9)
+
+
+def test_a_different_result_ends_the_run() -> None:
+    with pytest.raises(DifferentResult, match=r"tiny: result 0 of NumPy is 1\.0e-03"):
+        runner.measure("g", TINY, [Stub("ours"), Stub("twin", value=1.001)], threads=1, rounds=1, seconds=1.0)
+    with pytest.raises(DifferentResult, match="nan"):
+        runner.measure("g", TINY, [Stub("ours"), Stub("twin", value=np.nan)], threads=1, rounds=1, seconds=1.0)
+
+
+def test_a_peer_that_fails_is_left_out_of_the_case_and_fastconv_is_not() -> None:
+    result = runner.measure("g", TINY, [Stub("ours"), Broken("pytorch")], threads=1, rounds=1, seconds=1.0)
+    assert result.metric("ratio") is None
+    assert "tiny: PyTorch failed: NoMemory: none left" in report.table("g", 1, [result]).notes
+    with pytest.raises(WorkerError):
+        runner.measure("g", TINY, [Broken("ours"), Stub("twin")], threads=1, rounds=1, seconds=1.0)
+
+
+def test_a_worker_that_dies_is_reported() -> None:
+    with (
+        runner.processes(["no_such_contender"], 1) as (process,),
+        pytest.raises(WorkerError, match="ended with status"),
+    ):
+        process.ask("version")
+
+
+def test_a_missing_peer_is_named_and_left_out(monkeypatch, capsys) -> None:
+    monkeypatch.setitem(LIBRARIES, "pytorch", Library("PyTorch", ("no_such_module",)))
+    monkeypatch.setattr("benchmarks.peers.__main__.run", lambda work, *args, **kwargs: ([], {}))
+    assert main(["small", "--quiet"]) == 0
+    assert "PyTorch is left out: no no_such_module" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [["nothing"], ["conv", "--only", "nothing"], ["--threads", "0"]])
+def test_wrong_usage_is_refused(arguments, capsys) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(arguments)
+    assert stopped.value.code == 2
+    assert "error:" in capsys.readouterr().err
+
+
+def test_cases_survive_json_and_have_names_of_their_own() -> None:
+    for group in GROUPS.values():
+        cases = group.cases()
+        assert len({case.name for case in cases}) == len(cases)
+        for case in cases:
+            assert Case.from_dict(json.loads(json.dumps(case.to_dict()))) == case
+            assert [array.shape for array in case.arrays()] == list(case.shapes)
+
+
+def test_goals_are_judged_on_their_number_of_threads() -> None:
+    goals = (Goal("ratio", 2.0, 2), Goal("seconds", 1e-3), Goal("numpy", 3.0))
+    case = conv("tiny", 1, 2, 4, 3, 3, goals=goals)
+    timings = [Timing("ours", "", 2e-3, 1e-3), Timing("pytorch", "nchw", 5e-3, 1e-3)]
+    assert report.goals(Result("g", case, 2, timings)) == [("ratio ≥ 2.00", True), ("≤ 1.00 ms", False)]
+    assert report.goals(Result("g", case, 1, timings)) == [("≤ 1.00 ms", False)]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(1.234e-6, "1.23 µs"), (9.87e-5, "98.7 µs"), (0.4567, "457 ms"), (12.0, "12.0 s"), (3e-8, "0.0300 µs")],
+)
+def test_seconds_have_three_digits_and_a_unit(value, text) -> None:
+    assert report.seconds(value) == text
