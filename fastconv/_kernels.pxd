@@ -25,12 +25,14 @@ cdef extern from "fastconv.h" nogil:
         const char *isa
         int element_size
         int vector_length
-        int (*to_channels_last)(const void *x, const ptrdiff_t *stride, const ptrdiff_t *shape, void *out) noexcept nogil
+        int (*to_channels_last)(const void *x, const ptrdiff_t *stride, const ptrdiff_t *shape,
+                                void *out) noexcept nogil
         int (*conv2d_packed_size)(const fc_conv2d *conv, int backward, ptrdiff_t *size) noexcept nogil
         int (*conv2d_pack)(const fc_conv2d *conv, int backward, const void *weight, void *packed) noexcept nogil
         int (*conv2d)(const fc_conv2d *conv, fc_image x, const void *packed, const fc_epilogue *epilogue,
                       fc_image out) noexcept nogil
-        int (*conv2d_grad_input)(const fc_conv2d *conv, fc_image grad, const void *packed, fc_image grad_x) noexcept nogil
+        int (*conv2d_grad_input)(const fc_conv2d *conv, fc_image grad, const void *packed,
+                                 fc_image grad_x) noexcept nogil
         int (*conv2d_grad_weight)(const fc_conv2d *conv, fc_image x, fc_image grad, void *grad_weight) noexcept nogil
         int (*winograd_packed_size)(const fc_conv2d *conv, int m, int backward, ptrdiff_t *size) noexcept nogil
         int (*winograd_pack)(const fc_conv2d *conv, int m, int backward, const void *weight, void *packed) noexcept nogil

@@ -224,7 +224,9 @@ def test_a_parameter_written_to_gives_new_results_and_stops_the_old_backward():
     x = Tensor(randn(1, 2, 5, 5, dtype=np.float32), requires_grad=True)
     before = layer(x)
     layer.weight.assign(np.zeros(layer.weight.shape, np.float32))
-    assert np.array_equal(layer(x).detach().numpy(), np.broadcast_to(layer.bias.numpy()[:, None, None], before.shape[1:])[None])
+    assert np.array_equal(
+        layer(x).detach().numpy(), np.broadcast_to(layer.bias.numpy()[:, None, None], before.shape[1:])[None]
+    )
     with pytest.raises(RuntimeError, match="conv2d: the weight was written to"):
         before.backward(np.ones(before.shape, np.float32))
 
@@ -339,7 +341,9 @@ def test_threads_do_not_change_a_bit():
     try:
         for threads in (1, 2, 3, 8):
             fastconv.set_num_threads(threads)
-            value, grads = run(F.conv2d, [x, w], [0, 1], {"padding": 1, "stride": 1}, np.ones((2, 48, 30, 31), np.float32))
+            value, grads = run(
+                F.conv2d, [x, w], [0, 1], {"padding": 1, "stride": 1}, np.ones((2, 48, 30, 31), np.float32)
+            )
             results.append([value, *grads])
     finally:
         fastconv.set_num_threads(before)

@@ -12,7 +12,7 @@ Stamp = tuple[dict[Any, Any], object]
 
 
 def stamp(weight: Any) -> Stamp | None:
-    """Mark a Parameter's values of now: its cache, which every write empties, and an object in it. None for the rest."""
+    """Mark a Parameter's values of now: its cache, which every write empties, and an object in it. Else None."""
     if type(weight) is not Parameter:
         return None
     cache = weight.cache

@@ -98,7 +98,7 @@ def _window(
         raise ShapeError(
             f"{op}: input of shape {shape} with padding {padding} makes arrays of more than {_MOST_ELEMENTS} elements"
         )
-    return Window(batch, *size, channels, *kernel, *out, *stride, *padding, *dilation)
+    return Window(batch, *size, channels, *kernel, *out, *stride, *padding, *dilation)  # type: ignore[call-arg]
 
 
 _known = lru_cache(maxsize=1024, typed=True)(_window)
