@@ -9,46 +9,51 @@ Environment switches, for developers:
 
 import os
 import platform
-import re
 import shlex
+import shutil
 import subprocess
 import sysconfig
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import numpy
-from Cython.Build import cythonize
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
+from setuptools.errors import CompileError
 
 X86 = {"x86_64", "amd64", "AMD64"}
 ARM = {"aarch64", "arm64"}
+AVX512 = ["-mavx512f", "-mavx512dq", "-mavx512bw", "-mavx512vl", "-mprefer-vector-width=512"]
 
 # The one table of instruction sets: where each is compiled, and with which flags. Their priority at run time
 # stands in src_c/dispatch.c, the test for the processor's support in src_c/cpu.c.
 ISAS = {
     "scalar": (X86 | ARM | {platform.machine()}, []),
     "avx2": (X86, ["-mavx2", "-mfma", "-mbmi2"]),
-    "avx512": (X86, ["-mavx512f", "-mavx512dq", "-mavx512bw", "-mavx512vl", "-mfma", "-mbmi2", "-mprefer-vector-width=512"]),
+    "avx512": (X86, [*AVX512, "-mfma", "-mbmi2"]),
     "neon": (ARM, []),
 }
 
 # No -ffast-math: NaN, Inf and -0 keep their meaning. gnu11 with contraction, since c11 alone would not form FMAs.
-FLAGS = ["-std=gnu11", "-O3", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math", "-fPIC", "-fvisibility=hidden"]
+FLAGS = ["-std=gnu11", "-O3", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math"]
+FLAGS += ["-fPIC", "-fvisibility=hidden", "-pthread"]
 WARNINGS = ["-Wall", "-Wextra", "-Wno-unknown-pragmas", "-Wno-psabi"]
 COMMON_UNITS = ["src_c/dispatch.c", "src_c/cpu.c", "src_c/parallel.c", "src_c/processors.c", "src_c/scratch.c"]
 
+# What a user's CFLAGS may not do to the binding, which runs on every processor, nor to its link: -ffast-math there
+# makes the whole process flush subnormals to zero as soon as the module is loaded.
+UNWANTED = ("-march", "-mcpu", "-mavx", "-mfma", "-mbmi", "-msse", "-flto")
+UNWANTED += ("-ffast-math", "-Ofast", "-funsafe-math-optimizations")
+
 
 def c_flags() -> list[str]:
-    flags = FLAGS + WARNINGS + ["-pthread"]
+    """The flags of every C unit."""
     if sanitizer := os.environ.get("FASTCONV_SANITIZE"):
-        return [*flags, "-O1", "-g", "-fno-omit-frame-pointer", f"-fsanitize={sanitizer}"]
-    return [*flags, "-DNDEBUG", *shlex.split(os.environ.get("FASTCONV_CFLAGS", ""))]
+        return [*FLAGS, *WARNINGS, "-O1", "-g", "-fno-omit-frame-pointer", f"-fsanitize={sanitizer}"]
+    return [*FLAGS, *WARNINGS, "-DNDEBUG", *shlex.split(os.environ.get("FASTCONV_CFLAGS", ""))]
 
 
-def units() -> list[tuple[str, list[str]]]:
-    """Every C unit with the flags of its own."""
-    machine = platform.machine()
+def units(machine: str) -> list[tuple[str, list[str]]]:
+    """Every C unit that a kind of machine needs, with the flags of its own."""
     chosen = [(source, []) for source in COMMON_UNITS]
     for isa, (machines, flags) in ISAS.items():
         if machine in machines:
@@ -56,11 +61,27 @@ def units() -> list[tuple[str, list[str]]]:
     return chosen
 
 
+def without_unwanted(command: list[str]) -> list[str]:
+    """A compiler's or linker's command without a user's flags that would change what the extension promises."""
+    return [word for word in command if not word.startswith(UNWANTED)]
+
+
+def sanitizer_flags() -> list[str]:
+    sanitizer = os.environ.get("FASTCONV_SANITIZE")
+    return [f"-fsanitize={sanitizer}"] if sanitizer else []
+
+
+def processors() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 class BuildKernels(build_ext):
     """Compiles the units that are older than what they include, in parallel, and links them into the extension."""
 
     def build_extension(self, ext):
         compiler = shlex.split(os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc")
+        if not shutil.which(compiler[0]):
+            raise CompileError(f"fastconv needs a C compiler: {compiler[0]} was not found (CC names another)")
         objects = Path(self.build_temp) / "units"
         objects.mkdir(parents=True, exist_ok=True)
         flags = c_flags()
@@ -71,44 +92,46 @@ class BuildKernels(build_ext):
             command = [*compiler, *flags, *own, "-MMD", "-c", source, "-o", str(target)]
             if self.force or not self.is_current(target, command):
                 target.unlink(missing_ok=True)
-                print(*command, flush=True)
+                print(" ".join(command), flush=True)
                 subprocess.run(command, check=True)
                 target.with_suffix(".command").write_text("\n".join(command))
             return str(target)
 
-        with ThreadPoolExecutor(max_workers=max(1, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count())) as pool:
-            linked = list(pool.map(compile_unit, units()))
-        ext.extra_objects = linked
-        ext.depends = linked
-        # Whatever CFLAGS asks for, the binding runs on every processor too.
-        self.compiler.compiler_so = [flag for flag in self.compiler.compiler_so if not re.match(r"-m(arch|tune|cpu|avx|fma|sse)", flag)]
+        with ThreadPoolExecutor(max_workers=processors()) as pool:
+            ext.extra_objects = ext.depends = list(pool.map(compile_unit, units(platform.machine())))
+        self.compiler.compiler_so = without_unwanted(self.compiler.compiler_so)
+        self.compiler.linker_so = without_unwanted(self.compiler.linker_so)
         super().build_extension(ext)
 
     @staticmethod
     def is_current(target: Path, command: list[str]) -> bool:
         """Whether an object was made by this very command from sources that have not changed since."""
         made_by, includes = target.with_suffix(".command"), target.with_suffix(".d")
-        if not (target.exists() and made_by.exists() and includes.exists()) or made_by.read_text() != "\n".join(command):
+        if not (target.exists() and made_by.exists() and includes.exists()):
             return False
         sources = includes.read_text().replace("\\\n", " ").split(":", 1)[1].split()
-        return all(os.path.exists(name) and os.path.getmtime(name) <= target.stat().st_mtime for name in sources)
+        return made_by.read_text() == "\n".join(command) and all(
+            os.path.exists(name) and os.path.getmtime(name) <= target.stat().st_mtime for name in sources
+        )
 
 
-def sanitizer_flags() -> list[str]:
-    sanitizer = os.environ.get("FASTCONV_SANITIZE")
-    return [f"-fsanitize={sanitizer}"] if sanitizer else []
+def extension() -> Extension:
+    import numpy
+
+    return Extension(
+        "fastconv._kernels",
+        ["fastconv/_kernels.pyx"],
+        include_dirs=["src_c", numpy.get_include()],
+        define_macros=[("NPY_NO_DEPRECATED_API", "NPY_1_19_API_VERSION")],
+        extra_compile_args=["-O2", "-fvisibility=hidden", *sanitizer_flags()],
+        extra_link_args=["-pthread", *sanitizer_flags()],
+    )
 
 
-extension = Extension(
-    "fastconv._kernels",
-    ["fastconv/_kernels.pyx"],
-    include_dirs=["src_c", numpy.get_include()],
-    define_macros=[("NPY_NO_DEPRECATED_API", "NPY_1_19_API_VERSION")],
-    extra_compile_args=["-O2", "-fvisibility=hidden", *sanitizer_flags()],
-    extra_link_args=["-pthread", *sanitizer_flags()],
-)
+if __name__ == "__main__":  # as a build runs it; the tests of the C sources only read the table
+    from Cython.Build import cythonize
 
-setup(
-    ext_modules=cythonize([extension], compiler_directives={"language_level": 3}),
-    cmdclass={"build_ext": BuildKernels},
-)
+    setup(
+        ext_modules=cythonize([extension()], compiler_directives={"language_level": 3}),
+        cmdclass={"build_ext": BuildKernels},
+    )
