@@ -277,6 +277,7 @@ cdef class Conv2d:
     cdef fc_conv2d sizes
     cdef readonly Window window
     cdef readonly ptrdiff_t groups
+    cdef readonly tuple packing  # what the packed weights of the forward product depend on beside the weights
     cdef readonly tuple out_shape, bias_shape
     cdef readonly int winograd_tile  # outputs an axis of the Winograd tile that pays here, 0 for direct
 
@@ -286,6 +287,8 @@ cdef class Conv2d:
         self.sizes.window = window.geometry
         self.sizes.out_channels = out_channels
         self.sizes.groups = self.groups = groups
+        # Few output channels: pixels share a vector if the width allows it.
+        self.packing = (groups, window.geometry.out_w if out_channels <= 8 else 0)
         self.bias_shape = (out_channels,)
         self.out_shape = (window.geometry.batch, out_channels, window.geometry.out_h, window.geometry.out_w)
 
@@ -315,6 +318,8 @@ def conv2d(Conv2d conv not None, cnp.ndarray x not None, cnp.ndarray packed not 
     cdef int status
     image_of(x, table, &source)
     image_of(out, table, &target)
+    if target.pixel != conv.sizes.out_channels and cnp.PyArray_DIM(out, 3) > 1 and cnp.PyArray_SIZE(out) > 0:
+        raise TypeError("conv2d: the pixels of out must follow each other without a gap")
     epilogue.bias = NULL if bias is None else flat(bias, table)
     epilogue.clamp = 0
     epilogue.low = epilogue.high = 0

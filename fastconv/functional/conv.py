@@ -181,7 +181,7 @@ def _packed(conv: Conv2d, tile: int, backward: bool, w: np.ndarray, weight: Any)
     if type(weight) is not Parameter:
         w = np.ascontiguousarray(w)
         return _kernels.winograd_pack(conv, tile, w, backward) if tile else _kernels.conv2d_pack(conv, w, backward)
-    key = (tile, active_isa(), conv.groups)
+    key = (tile, active_isa(), conv.packing)
     packed = weight.cache.get(key)
     if packed is None:
         packed = weight.cache[key] = _packed(conv, tile, backward, w, None)

@@ -243,6 +243,24 @@ static int run_product(fc_product *p) {
   return status;
 }
 
+/* Few output channels leave most of a vector empty, so that neighbouring pixels share one: so many side by side are one
+ * output of the product, with that many times the channels and the stride, over taps that the pixels' windows span
+ * together. 1 where there is nothing to gain or the vector's rows would not be dense. */
+static ptrdiff_t pixels_a_vector(ptrdiff_t channels, ptrdiff_t groups, ptrdiff_t step, ptrdiff_t width) {
+  if (groups != 1 || step != 1) return 1;
+  for (ptrdiff_t pixels = VL / channels; pixels > 1; pixels--)
+    if (width % pixels == 0) return pixels;
+  return 1;
+}
+
+static void widen(fc_product *p, ptrdiff_t pixels) {
+  p->taps_x += (pixels - 1) * p->stride_x;
+  p->stride_x *= pixels;
+  p->out_w /= pixels;
+  p->out_channels *= pixels;
+  p->out.pixel *= pixels;
+}
+
 static int kernel_conv2d(const fc_conv2d *c, fc_image x, const void *packed, const fc_epilogue *epilogue, fc_image out) {
   const fc_window *w = &c->window;
   fc_product p = {.in = x, .out = out, .batch = w->batch, .groups = c->groups,
@@ -252,6 +270,14 @@ static int kernel_conv2d(const fc_conv2d *c, fc_image x, const void *packed, con
                   .step_y = w->dilation_y, .step_x = w->dilation_x, .stride_y = w->stride_y, .stride_x = w->stride_x,
                   .packed = packed, .bias = epilogue->bias,
                   .clamp = epilogue->clamp, .low = (real)epilogue->low, .high = (real)epilogue->high};
+  const ptrdiff_t pixels = pixels_a_vector(c->out_channels, c->groups, w->dilation_x, w->out_w);
+  real bias[VL];
+  if (pixels > 1) {
+    for (ptrdiff_t i = 0; p.bias && i < pixels; i++)
+      memcpy(bias + i * c->out_channels, p.bias, (size_t)c->out_channels * sizeof(real));
+    if (p.bias) p.bias = bias;
+    widen(&p, pixels);
+  }
   return run_product(&p);
 }
 
@@ -300,9 +326,11 @@ static int kernel_conv2d_grad_input(const fc_conv2d *c, fc_image grad, const voi
         zero_image(&p);
         continue;
       }
+      const ptrdiff_t pixels = w->stride_x == 1 ? pixels_a_vector(w->channels, c->groups, fx.step, w->w) : 1;
+      if (pixels > 1) widen(&p, pixels);
       const int status = run_product(&p);
       if (status != FC_OK) return status;
-      weights += c->groups * packed_group(p.out_channels, fy.count * fx.count * p.in_channels);
+      weights += c->groups * packed_group(p.out_channels, p.taps_y * p.taps_x * p.in_channels);
     }
   return FC_OK;
 }

@@ -10,44 +10,62 @@ typedef struct {
   ptrdiff_t columns, panels, depth; /* columns and channels summed over, of one group */
   ptrdiff_t column_step, depth_step, group_step, group_weights;
   ptrdiff_t taps_y, taps_x, first_y, first_x, every_y, every_x, kw; /* ky = first_y + t * every_y, every may be negative */
+  ptrdiff_t pixels, stride_x; /* pixels side by side in a vector, and the taps between their windows */
 } fc_pack;
 
 static void pack_piece(void *context, ptrdiff_t piece, int worker) {
   (void)worker;
   const fc_pack *p = context;
   const ptrdiff_t group = piece / p->panels, column = piece % p->panels * FC_PANEL;
-  const ptrdiff_t width = panel_width(p->columns, column), columns = min_size(FC_PANEL, p->columns - column);
+  const ptrdiff_t width = panel_width(p->columns * p->pixels, column), columns = min_size(FC_PANEL, p->columns - column);
+  const ptrdiff_t span = p->taps_x + (p->pixels - 1) * p->stride_x;
   const real *from = p->weight + group * p->group_step + column * p->column_step;
-  real *to = p->packed + group * p->group_weights + column * p->taps_y * p->taps_x * p->depth;
+  real *to = p->packed + group * p->group_weights + column * p->taps_y * span * p->depth;
   for (ptrdiff_t d = 0; d < p->depth; d++) /* outermost: reads of neighbouring taps share cache lines */
     for (ptrdiff_t ty = 0; ty < p->taps_y; ty++)
-      for (ptrdiff_t tx = 0; tx < p->taps_x; tx++) {
-        const real *source = from + d * p->depth_step + (p->first_y + ty * p->every_y) * p->kw + p->first_x + tx * p->every_x;
-        real *target = to + ((ty * p->taps_x + tx) * p->depth + d) * width;
+      for (ptrdiff_t at = 0; at < span; at++) {
+        real *target = to + ((ty * span + at) * p->depth + d) * width;
         ptrdiff_t n = 0;
-        for (; n < columns; n++) target[n] = source[n * p->column_step];
+        for (ptrdiff_t pixel = 0; pixel < p->pixels; pixel++) {
+          const ptrdiff_t tx = at - pixel * p->stride_x, end = n + columns;
+          const real *source = from + d * p->depth_step + (p->first_y + ty * p->every_y) * p->kw + p->first_x + tx * p->every_x;
+          if (tx < 0 || tx >= p->taps_x)
+            for (; n < end; n++) target[n] = 0;
+          else
+            for (; n < end; n++, source += p->column_step) target[n] = *source;
+        }
         for (; n < width; n++) target[n] = 0;
       }
 }
 
 static int run_pack(fc_pack *p, ptrdiff_t groups) {
   p->panels = ceil_div(p->columns, FC_PANEL);
-  p->group_weights = packed_group(p->columns, p->taps_y * p->taps_x * p->depth);
+  p->group_weights = packed_group(p->columns * p->pixels, p->taps_y * (p->taps_x + (p->pixels - 1) * p->stride_x) * p->depth);
   return fc_parallel(groups * p->panels, (double)groups * p->group_weights, pack_piece, p);
+}
+
+/* pixels_a_vector of the forward product or of the input gradient. */
+static ptrdiff_t pack_pixels(const fc_conv2d *c, int backward) {
+  const fc_window *w = &c->window;
+  if (!backward) return pixels_a_vector(c->out_channels, c->groups, w->dilation_x, w->out_w);
+  return w->stride_x == 1 ? pixels_a_vector(w->channels, c->groups, w->dilation_x, w->w) : 1;
 }
 
 /* Elements of packed weights, for the forward product or for the input gradient. */
 static int kernel_conv2d_packed_size(const fc_conv2d *c, int backward, ptrdiff_t *size) {
-  const ptrdiff_t in = c->window.channels / c->groups, out = c->out_channels / c->groups;
-  const ptrdiff_t taps = c->window.kh * c->window.kw;
-  *size = c->groups * (backward ? packed_group(in, taps * out) : packed_group(out, taps * in));
+  const fc_window *w = &c->window;
+  const ptrdiff_t in = w->channels / c->groups, out = c->out_channels / c->groups;
+  const ptrdiff_t columns = backward ? in : out, depth = backward ? out : in;
+  const ptrdiff_t pixels = pack_pixels(c, backward), stride = backward ? 1 : w->stride_x;
+  *size = c->groups * packed_group(columns * pixels, w->kh * (w->kw + (pixels - 1) * stride) * depth);
   return FC_OK;
 }
 
 static int kernel_conv2d_pack(const fc_conv2d *c, int backward, const void *weight, void *packed) {
   const fc_window *w = &c->window;
   const ptrdiff_t in = w->channels / c->groups, out = c->out_channels / c->groups, taps = w->kh * w->kw;
-  fc_pack p = {.weight = weight, .packed = packed, .kw = w->kw, .group_step = out * in * taps};
+  fc_pack p = {.weight = weight, .packed = packed, .kw = w->kw, .group_step = out * in * taps,
+               .pixels = pack_pixels(c, backward), .stride_x = backward ? 1 : w->stride_x};
   if (!backward) {
     p.columns = out, p.depth = in, p.column_step = in * taps, p.depth_step = taps;
     p.taps_y = w->kh, p.taps_x = w->kw, p.every_y = 1, p.every_x = 1;
@@ -84,6 +102,7 @@ typedef struct {
   fc_image grad;
   ptrdiff_t rows, row_ranges, chunks, bands;
   int by_taps;
+  ptrdiff_t pixels; /* side by side in a vector of the gradient, see pixels_a_vector */
   real *sums; /* [chunk][group][row][padded columns as panels] */
   ptrdiff_t group_sums;
   real *grad_weight;
@@ -196,16 +215,19 @@ static void unpack_piece(void *context, ptrdiff_t piece, int worker) {
   (void)worker;
   const fc_weight_job *job = context;
   const fc_product *p = &job->band;
-  const ptrdiff_t group = piece / p->out_channels, channel = piece % p->out_channels;
+  const ptrdiff_t channels = p->out_channels / job->pixels, group = piece / channels, channel = piece % channels;
   const ptrdiff_t column = channel / FC_PANEL * FC_PANEL, width = panel_width(p->out_channels, column);
-  const ptrdiff_t taps = p->taps_y * p->taps_x;
+  const ptrdiff_t stride = p->stride_x / job->pixels, kw = p->taps_x - (job->pixels - 1) * stride, taps = p->taps_y * kw;
   const real *from = job->sums + group * job->group_sums + column * job->rows + (channel - column);
-  real *to = job->grad_weight + piece * job->rows;
+  real *to = job->grad_weight + piece * taps * p->in_channels;
   for (ptrdiff_t tap = 0; tap < taps; tap++)
     for (ptrdiff_t i = 0; i < p->in_channels; i++) {
-      const real *sum = from + (tap * p->in_channels + i) * width;
-      real total = *sum;
-      for (ptrdiff_t chunk = 1; chunk < job->chunks; chunk++) total += sum[chunk * p->groups * job->group_sums];
+      real total = 0;
+      for (ptrdiff_t pixel = 0; pixel < job->pixels; pixel++) {
+        const ptrdiff_t at = tap / kw * p->taps_x + tap % kw + pixel * stride;
+        const real *sum = from + (at * p->in_channels + i) * width + pixel * channels;
+        for (ptrdiff_t chunk = 0; chunk < job->chunks; chunk++) total += sum[chunk * p->groups * job->group_sums];
+      }
       to[i * taps + tap] = total;
     }
 }
@@ -220,15 +242,20 @@ static int kernel_conv2d_grad_weight(const fc_conv2d *c, fc_image x, fc_image gr
                                 .step_y = w->dilation_y, .step_x = w->dilation_x,
                                 .stride_y = w->stride_y, .stride_x = w->stride_x}};
   fc_product *p = &job.band;
-  const ptrdiff_t taps = w->kh * w->kw;
-  job.rows = taps * p->in_channels;
+  job.by_taps = p->in_channels >= FC_MR;
+  const int dense = !job.by_taps && grad.pixel == c->out_channels;
+  job.pixels = dense ? pixels_a_vector(c->out_channels, c->groups, w->dilation_x, w->out_w) : 1;
+  if (job.pixels > 1) {
+    widen(p, job.pixels);
+    job.grad.pixel *= job.pixels;
+  }
+  job.rows = p->taps_y * p->taps_x * p->in_channels;
   if (w->batch == 0 || w->out_h <= 0 || w->out_w <= 0) {
-    memset(grad_weight, 0, (size_t)(c->out_channels * job.rows) * sizeof(real));
+    memset(grad_weight, 0, (size_t)(c->out_channels * w->kh * w->kw * p->in_channels) * sizeof(real));
     return FC_OK;
   }
   p->panels = ceil_div(p->out_channels, FC_PANEL);
   plan_bands(p, WEIGHT_PIXELS, BAND_BYTES);
-  job.by_taps = p->in_channels >= FC_MR;
   if (job.by_taps) p->copied = 0;
   job.bands = p->batch * p->bands_y * p->bands_x;
 

@@ -194,7 +194,7 @@ static void winograd_piece(void *context, ptrdiff_t piece, int worker) {
   const real *weights = p->weights + group * planes * packed_group(p->out_channels, p->in_channels);
   fc_tile tile = {.segment = &no_segment, .segments = 1, .length = p->in_channels, .a_step = 1};
   /* A plane of inputs stays in the second-level cache while the panels pass; each weight is read once a block. */
-  for (int plane = 0; plane < planes; plane++)
+  for (int plane = 0; plane < planes && !fc_stopping(); plane++)
     for (ptrdiff_t panel = begin; panel < end; panel++) {
       const ptrdiff_t column = panel * FC_PANEL, width = panel + 1 < end ? FC_PANEL : last_width;
       tile.columns = tile.b_step = width;
