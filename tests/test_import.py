@@ -1,5 +1,6 @@
 """What `import fastconv` does, and does not."""
 
+import ast
 import subprocess
 import sys
 from pathlib import Path
@@ -61,3 +62,15 @@ def test_modules_come_when_asked_for():
 def test_version_is_the_projects():
     text = (ROOT / "pyproject.toml").read_text()
     assert f'version = "{fastconv.__version__}"' in text
+
+
+def test_the_package_takes_only_modules_and_the_version_from_itself():
+    """import-linter ignores `from fastconv import name`, which it takes for an import of the whole package."""
+    package = ROOT / "fastconv"
+    modules = {path.stem for pattern in ("*.py", "*.pyx", "*/") for path in package.glob(pattern)}
+    for path in package.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and node.module == "fastconv":
+                assert {alias.name for alias in node.names} <= modules, path
+            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "fastconv":
+                assert node.attr in modules | {"__version__"}, path
