@@ -8,6 +8,8 @@
 #include "gemm.c"
 #include "layout.c"
 #include "conv.c"
+#include "depthwise.c"
+#include "conv_entry.c"
 #include "conv_weight.c"
 #include "winograd.c"
 #include "im2col.c"

@@ -10,6 +10,7 @@ typedef struct {
   ptrdiff_t columns, panels, depth; /* columns and channels summed over, of one group */
   ptrdiff_t column_step, depth_step, group_step, group_weights;
   ptrdiff_t taps_y, taps_x, first_y, first_x, every_y, every_x, kw; /* ky = first_y + t * every_y, every may be negative */
+  int depthwise;
   ptrdiff_t pixels, stride_x; /* pixels side by side in a vector, and the taps between their windows */
 } fc_pack;
 
@@ -39,6 +40,16 @@ static void pack_piece(void *context, ptrdiff_t piece, int worker) {
 }
 
 static int run_pack(fc_pack *p, ptrdiff_t groups) {
+  if (p->depthwise) { /* [tap y][tap x][channel] */
+    p->group_weights = p->taps_y * p->taps_x;
+    for (ptrdiff_t ty = 0; ty < p->taps_y; ty++)
+      for (ptrdiff_t tx = 0; tx < p->taps_x; tx++) {
+        const ptrdiff_t tap = (p->first_y + ty * p->every_y) * p->kw + p->first_x + tx * p->every_x;
+        for (ptrdiff_t c = 0; c < groups; c++)
+          p->packed[(ty * p->taps_x + tx) * groups + c] = p->weight[c * p->group_step + tap];
+      }
+    return FC_OK;
+  }
   p->panels = ceil_div(p->columns, FC_PANEL);
   p->group_weights = packed_group(p->columns * p->pixels, p->taps_y * (p->taps_x + (p->pixels - 1) * p->stride_x) * p->depth);
   return fc_parallel(groups * p->panels, (double)groups * p->group_weights, pack_piece, p);
@@ -56,6 +67,10 @@ static int kernel_conv2d_packed_size(const fc_conv2d *c, int backward, ptrdiff_t
   const fc_window *w = &c->window;
   const ptrdiff_t in = w->channels / c->groups, out = c->out_channels / c->groups;
   const ptrdiff_t columns = backward ? in : out, depth = backward ? out : in;
+  if (is_depthwise(c)) {
+    *size = c->groups * w->kh * w->kw;
+    return FC_OK;
+  }
   const ptrdiff_t pixels = pack_pixels(c, backward), stride = backward ? 1 : w->stride_x;
   *size = c->groups * packed_group(columns * pixels, w->kh * (w->kw + (pixels - 1) * stride) * depth);
   return FC_OK;
@@ -65,7 +80,7 @@ static int kernel_conv2d_pack(const fc_conv2d *c, int backward, const void *weig
   const fc_window *w = &c->window;
   const ptrdiff_t in = w->channels / c->groups, out = c->out_channels / c->groups, taps = w->kh * w->kw;
   fc_pack p = {.weight = weight, .packed = packed, .kw = w->kw, .group_step = out * in * taps,
-               .pixels = pack_pixels(c, backward), .stride_x = backward ? 1 : w->stride_x};
+               .depthwise = is_depthwise(c), .pixels = pack_pixels(c, backward), .stride_x = backward ? 1 : w->stride_x};
   if (!backward) {
     p.columns = out, p.depth = in, p.column_step = in * taps, p.depth_step = taps;
     p.taps_y = w->kh, p.taps_x = w->kw, p.every_y = 1, p.every_x = 1;
@@ -116,12 +131,6 @@ static void pack_grad(const fc_weight_job *job, real *to, const real *from, ptrd
       for (ptrdiff_t n = 0; n < width; n += VL)
         v_store(to + n, v_load_n(pixel + n, max_size(0, min_size(VL, channels - n))));
     }
-}
-
-/* The outputs of one axis, first <= o < last, whose tap at `offset` lies inside the input. */
-static void inside(ptrdiff_t *first, ptrdiff_t *last, ptrdiff_t offset, ptrdiff_t stride, ptrdiff_t size) {
-  if (offset < 0) *first = max_size(*first, ceil_div(-offset, stride));
-  *last = offset >= size ? *first : min_size(*last, (size - 1 - offset) / stride + 1);
 }
 
 /* Rows begin .. end of the product, tap by tap, over the band of outputs y0 .. y1, x0 .. x1. */
@@ -242,6 +251,7 @@ static int kernel_conv2d_grad_weight(const fc_conv2d *c, fc_image x, fc_image gr
                                 .step_y = w->dilation_y, .step_x = w->dilation_x,
                                 .stride_y = w->stride_y, .stride_x = w->stride_x}};
   fc_product *p = &job.band;
+  if (is_depthwise(c)) return depthwise_grad_weight(p, grad, grad_weight);
   job.by_taps = p->in_channels >= FC_MR;
   const int dense = !job.by_taps && grad.pixel == c->out_channels;
   job.pixels = dense ? pixels_a_vector(c->out_channels, c->groups, w->dilation_x, w->out_w) : 1;
