@@ -1,0 +1,233 @@
+/* Every kernel of every instruction set against scalar's, at awkward sizes: on whole numbers to the last bit, else
+ * within rounding. Linked with dispatch.c, cpu.c, the pool and the units of the machine it is compiled for, so that
+ * an emulator can run it where Python cannot: tests/test_kernels_c.py, `nox -s aarch64`. */
+#include "tables.h"
+
+/* Arrays do not outlive one shape: there would be too many. */
+static void forget(void) {
+  while (arrays > 0) free(allocated[--arrays]);
+}
+
+/* --- images ------------------------------------------------------------------------------------------------------ */
+
+/* A batch of images whose pixels lie `gap` elements apart, as a slice of a wider buffer does. */
+static fc_image view(array a, ptrdiff_t h, ptrdiff_t w, ptrdiff_t channels, ptrdiff_t gap) {
+  const ptrdiff_t pixel = channels + gap;
+  return (fc_image){a.data, h * w * pixel, w * pixel, pixel};
+}
+
+static ptrdiff_t outputs(ptrdiff_t size, ptrdiff_t kernel, ptrdiff_t stride, ptrdiff_t pad, ptrdiff_t dilation) {
+  const ptrdiff_t span = dilation * (kernel - 1) + 1;
+  return size + 2 * pad < span ? 0 : (size + 2 * pad - span) / stride + 1;
+}
+
+static const ptrdiff_t channel_counts[] = {1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 33};
+
+static ptrdiff_t some_channels(void) { return channel_counts[below(sizeof channel_counts / sizeof(ptrdiff_t))]; }
+
+/* Some window that gives at least one output. */
+static fc_window some_window(ptrdiff_t most_kernel) {
+  for (;;) {
+    fc_window w = {.batch = 1 + below(3), .h = 1 + below(14), .w = 1 + below(19), .channels = some_channels()};
+    w.kh = 1 + below(most_kernel), w.kw = 1 + below(most_kernel);
+    w.stride_y = 1 + below(3), w.stride_x = 1 + below(3);
+    w.pad_y = below(w.kh), w.pad_x = below(w.kw);
+    w.dilation_y = 1 + below(2), w.dilation_x = 1 + below(2);
+    w.out_h = outputs(w.h, w.kh, w.stride_y, w.pad_y, w.dilation_y);
+    w.out_w = outputs(w.w, w.kw, w.stride_x, w.pad_x, w.dilation_x);
+    if (w.out_h > 0 && w.out_w > 0) return w;
+  }
+}
+
+static ptrdiff_t inputs_of(const fc_window *w) { return w->batch * w->h * w->w; }
+static ptrdiff_t outputs_of(const fc_window *w) { return w->batch * w->out_h * w->out_w; }
+
+static void test_to_channels_last(void) {
+  for (ptrdiff_t c = 1; c <= 2 * lanes + 1; c++) {
+    const ptrdiff_t shape[] = {2, c, 5, 7}, stride[] = {70 * c, 70, 14, 2}; /* every other column */
+    const array x = whole(140 * c), out = empty(70 * c);
+    KERNEL(to_channels_last, x.data, stride, shape, out.data);
+    KEEP(out);
+    forget();
+  }
+}
+
+static void test_columns(void) {
+  for (int i = 0; i < 60; i++) {
+    const fc_window w = some_window(4);
+    const ptrdiff_t gap = below(3), taps = outputs_of(&w) * w.kh * w.kw * w.channels;
+    const array x = whole(inputs_of(&w) * (w.channels + gap)), columns = empty(taps);
+    KERNEL(im2col, &w, view(x, w.h, w.w, w.channels, gap), columns.data);
+    KEEP(columns);
+    const array back = whole(x.n);
+    KERNEL(col2im, &w, columns.data, view(back, w.h, w.w, w.channels, gap));
+    KEEP(back);
+    forget();
+  }
+}
+
+/* Quarter pixels: products and sums of so few bits are exact, however they are contracted. */
+static void test_affine_warp(void) {
+  for (ptrdiff_t c = 1; c <= 3; c++) {
+    const ptrdiff_t h = 9, w = 70;
+    const array x = whole(2 * h * w * (c + 1)), out = empty(2 * h * w * c);
+    double matrices[12];
+    for (int i = 0; i < 12; i++) matrices[i] = (double)below(9) / 4 - 1;
+    KERNEL(affine_warp, view(x, h, w, c, 1), matrices, 0.5, view(out, h, w, c, 0), 2, h, w, c);
+    KEEP(out);
+    forget();
+  }
+}
+
+/* --- convolution ------------------------------------------------------------------------------------------------- */
+
+/* The direct kernels write dense pixels only; everything else may have gaps. */
+static void try_conv2d(const fc_conv2d *conv, ptrdiff_t gap) {
+  const fc_window *w = &conv->window;
+  const ptrdiff_t out_channels = conv->out_channels, products = w->channels / conv->groups * w->kh * w->kw;
+  const array x = whole(inputs_of(w) * (w->channels + gap)), weight = whole(out_channels * products);
+  const array bias = whole(out_channels), out = empty(outputs_of(w) * out_channels);
+  const fc_image source = view(x, w->h, w->w, w->channels, gap);
+  const fc_epilogue epilogue = {gap == 1 ? NULL : bias.data, gap == 2, -20, 20};
+  ptrdiff_t size;
+  KERNEL(conv2d_packed_size, conv, 0, &size);
+  const array packed = empty(size);
+  KERNEL(conv2d_pack, conv, 0, weight.data, packed.data);
+  KERNEL(conv2d, conv, source, packed.data, &epilogue, view(out, w->out_h, w->out_w, out_channels, 0));
+  KEEP(out);
+
+  const array grad = whole(outputs_of(w) * (out_channels + gap)), grad_x = empty(inputs_of(w) * w->channels);
+  const fc_image given = view(grad, w->out_h, w->out_w, out_channels, gap);
+  KERNEL(conv2d_packed_size, conv, 1, &size);
+  const array backward = empty(size);
+  KERNEL(conv2d_pack, conv, 1, weight.data, backward.data);
+  KERNEL(conv2d_grad_input, conv, given, backward.data, view(grad_x, w->h, w->w, w->channels, 0));
+  KEEP(grad_x);
+
+  const array grad_weight = empty(weight.n), sums = empty(out_channels);
+  fc_window pixels = *w;
+  pixels.channels = out_channels;
+  KERNEL(conv2d_grad_weight, conv, source, given, grad_weight.data);
+  KERNEL(channel_sum, &pixels, given, sums.data);
+  KEEP(grad_weight);
+  KEEP(sums);
+  forget();
+}
+
+static void try_winograd(const fc_conv2d *conv, int m, ptrdiff_t gap) {
+  const fc_window *w = &conv->window;
+  const ptrdiff_t out_channels = conv->out_channels, products = w->channels / conv->groups * w->kh * w->kw;
+  const array x = whole(inputs_of(w) * (w->channels + gap)), weight = whole(out_channels * products);
+  const array bias = whole(out_channels), out = whole(outputs_of(w) * (out_channels + gap));
+  const fc_epilogue epilogue = {bias.data, gap == 2, -20, 20};
+  ptrdiff_t size;
+  KERNEL(winograd_packed_size, conv, m, 0, &size);
+  CHECK((size > 0) == (m == 2 || w->kh == 3));
+  if (size == 0) return;
+  const array packed = empty(size);
+  KERNEL(winograd_pack, conv, m, 0, weight.data, packed.data);
+  KERNEL(winograd, conv, m, view(x, w->h, w->w, w->channels, gap), weight.data, packed.data, &epilogue,
+         view(out, w->out_h, w->out_w, out_channels, gap));
+  KEEP_ABOUT(out, 16 * (double)products); /* the clamp hides how large the sums were */
+
+  const array grad = whole(out.n), grad_x = whole(x.n);
+  KERNEL(winograd_packed_size, conv, m, 1, &size);
+  const array backward = empty(size);
+  KERNEL(winograd_pack, conv, m, 1, weight.data, backward.data);
+  KERNEL(winograd_grad_input, conv, m, view(grad, w->out_h, w->out_w, out_channels, gap), weight.data, backward.data,
+         view(grad_x, w->h, w->w, w->channels, gap));
+  KEEP_ABOUT(grad_x, 64);
+  forget();
+}
+
+static void test_conv2d(void) {
+  for (int i = 0; i < 150; i++) {
+    fc_conv2d conv = {.window = some_window(5), .out_channels = some_channels(), .groups = 1};
+    if (i % 5 == 0) conv.groups = 2, conv.window.channels *= 2, conv.out_channels *= 2;
+    try_conv2d(&conv, i % 3);
+  }
+}
+
+static void test_winograd(void) {
+  for (int i = 0; i < 40; i++) {
+    const ptrdiff_t kernel = i % 2 == 0 ? 3 : 5, pad = i % 3, h = 5 + below(12), w = 5 + below(12);
+    const ptrdiff_t out_h = outputs(h, kernel, 1, pad, 1), out_w = outputs(w, kernel, 1, pad, 1);
+    const fc_window window = {1 + i % 2, h, w, some_channels(), kernel, kernel, out_h, out_w, 1, 1, pad, pad, 1, 1};
+    for (int m = 2; m <= 4; m += 2) try_winograd(&(fc_conv2d){window, some_channels(), 1}, m, i % 3);
+  }
+}
+
+/* Large enough for several pieces, bands and panels. */
+static void test_large_conv2d(void) {
+  const fc_window plain = {2, 40, 37, 24, 3, 3, 40, 37, 1, 1, 1, 1, 1, 1},
+                  strided = {1, 50, 70, 3, 7, 7, 25, 35, 2, 2, 3, 3, 1, 1};
+  try_conv2d(&(fc_conv2d){plain, 70, 1}, 0);
+  try_conv2d(&(fc_conv2d){strided, 33, 1}, 1);
+  try_conv2d(&(fc_conv2d){{3, 9, 9, 128, 1, 1, 9, 9, 1, 1, 0, 0, 1, 1}, 200, 1}, 2);
+}
+
+/* --- fully connected --------------------------------------------------------------------------------------------- */
+
+static void try_linear(ptrdiff_t batch, ptrdiff_t in, ptrdiff_t outs) {
+  const array x = whole(batch * in), weight = whole(outs * in), bias = whole(outs), out = empty(batch * outs);
+  KERNEL(linear, x.data, weight.data, in % 2 ? bias.data : NULL, out.data, batch, in, outs);
+  KEEP(out);
+  const array grad_x = empty(x.n), grad_weight = empty(weight.n);
+  KERNEL(linear_grad_input, out.data, weight.data, grad_x.data, batch, in, outs);
+  KERNEL(linear_grad_weight, x.data, out.data, grad_weight.data, batch, in, outs);
+  KEEP(grad_x);
+  KEEP(grad_weight);
+  forget();
+}
+
+static void test_linear(void) {
+  for (ptrdiff_t n = 1; n <= 2 * lanes + 2; n++) {
+    try_linear(1 + n % 3, n, 5);
+    try_linear(n, 11, 1 + n % 7);
+    try_linear(9, 3, n);
+  }
+  try_linear(64, 400, 120);
+  try_linear(3, 500, 301);
+}
+
+/* --- elementwise ------------------------------------------------------------------------------------------------- */
+
+static void test_relu(void) {
+  for (ptrdiff_t n = 0; n <= 40000; n = n < 2 * lanes + 16 ? n + 1 : 2 * n + 1) {
+    const array x = special(n, n), grad = special(n, 3 * n + 5), out = empty(n), grad_x = empty(n);
+    KERNEL(relu, x.data, out.data, n);
+    KERNEL(relu_grad, out.data, grad.data, grad_x.data, n);
+    KEEP(out);
+    KEEP(grad_x);
+    forget();
+  }
+}
+
+static void test_fma_peak(void) {
+  double operations;
+  KERNEL(fma_peak, 10, &operations);
+  CHECK(operations > 0);
+  KEEP_VALUE(0);
+}
+
+int main(void) {
+  static const struct {
+    const char *name;
+    void (*run)(void);
+  } tests[] = {
+#define TEST(name) {#name, test_##name},
+      TEST(to_channels_last) TEST(columns) TEST(affine_warp) TEST(conv2d) TEST(winograd) TEST(large_conv2d) TEST(linear)
+          TEST(relu) TEST(fma_peak)};
+  CHECK(fc_set_num_threads(2) == 0);
+  int count, different = 0;
+  const fc_isa *isas = fc_isa_list(&count), *scalar = &isas[count - 1];
+  CHECK(strcmp(scalar->name, "scalar") == 0);
+  for (int i = 0; i < count; i++)
+    for (int is_double = 0; is_double < 2; is_double++)
+      for (size_t k = 0; k < sizeof tests / sizeof tests[0]; k++)
+        different += compare(tests[k].name, tests[k].run, scalar, &isas[i], is_double);
+  for (int kernel = 0; kernel < KERNELS; kernel++)
+    if (!has_run[kernel]) fprintf(stderr, "%s has no test here\n", kernel_names[kernel]), different++;
+  for (int i = 0; i < count; i++) printf("%s\n", isas[i].name); /* what was tested */
+  return different > 0;
+}
