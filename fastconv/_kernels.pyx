@@ -11,7 +11,7 @@ from cpython.tuple cimport PyTuple_CheckExact
 from libc.stdlib cimport free
 from posix.stdlib cimport posix_memalign
 
-from numpy import empty_like as np_empty_like
+import numpy as _numpy
 
 cnp.import_array()
 
@@ -68,7 +68,7 @@ cdef inline const fc_table *table_of(cnp.ndarray array) except NULL:
 cdef int raise_unknown_isa() except -1:
     import os
     name = os.environ.get("FASTCONV_ISA")
-    raise ValueError(f"FASTCONV_ISA={name!r} names no instruction set this build and processor have: {available_isas()}")
+    raise ValueError(f"FASTCONV_ISA={name!r} names no instruction set of this build and processor: {available_isas()}")
 
 
 cdef inline void *flat(cnp.ndarray array, const fc_table *table) except? NULL:
@@ -117,8 +117,8 @@ cdef bint is_channels_last(cnp.ndarray array):
 
 
 @cython.freelist(64)
-cdef class Memory:
-    """Owns the memory of an array: cache-line aligned, where NumPy's own is not, so that no vector load crosses a line."""
+cdef class _Memory:
+    """Owns the memory of an array, aligned to cache lines as NumPy's own is not: no vector load crosses a line."""
     cdef void *data
 
     def __dealloc__(self):
@@ -127,7 +127,7 @@ cdef class Memory:
 
 cdef cnp.ndarray new_array(int ndim, const cnp.npy_intp *shape, const cnp.npy_intp *strides, int kind, size_t size):
     """An uninitialised array of `size` bytes and the given strides; NULL strides mean C order."""
-    cdef Memory memory = Memory.__new__(Memory)
+    cdef _Memory memory = _Memory.__new__(_Memory)
     if posix_memalign(&memory.data, 64, size + 64) != 0:  # something to own even where the array is empty
         memory.data = NULL
         raise MemoryError(f"no memory for an array of {size} bytes")
@@ -153,11 +153,12 @@ cdef cnp.ndarray new_vector(cnp.npy_intp length, int kind):
 def empty_like(cnp.ndarray array not None):
     """An uninitialised array of the same shape and type, and of the same strides where those are dense."""
     cdef int kind = cnp.PyArray_TYPE(array)
-    if cnp.PyArray_IS_C_CONTIGUOUS(array) and (kind == cnp.NPY_FLOAT32 or kind == cnp.NPY_FLOAT64):
+    cdef bint is_float = kind == cnp.NPY_FLOAT32 or kind == cnp.NPY_FLOAT64
+    if is_float and cnp.PyArray_IS_C_CONTIGUOUS(array):
         return new_array(cnp.PyArray_NDIM(array), cnp.PyArray_DIMS(array), NULL, kind, cnp.PyArray_NBYTES(array))
-    if cnp.PyArray_NDIM(array) == 4 and is_channels_last(array) and (kind == cnp.NPY_FLOAT32 or kind == cnp.NPY_FLOAT64):
+    if is_float and cnp.PyArray_NDIM(array) == 4 and is_channels_last(array):
         return new_channels_last(cnp.PyArray_DIMS(array), kind)
-    return np_empty_like(array, subok=False)
+    return _numpy.empty_like(array, subok=False)
 
 
 def empty_channels_last(tuple shape not None, cnp.dtype dtype not None):
@@ -506,7 +507,8 @@ def linear(cnp.ndarray x not None, cnp.ndarray weight not None, cnp.ndarray bias
 
 def linear_grad_input(cnp.ndarray grad not None, cnp.ndarray weight not None, cnp.ndarray grad_x not None):
     cdef const fc_table *table = table_of(grad)
-    cdef ptrdiff_t batch = cnp.PyArray_DIM(grad, 0), n_in = cnp.PyArray_DIM(weight, 1), outputs = cnp.PyArray_DIM(weight, 0)
+    cdef ptrdiff_t batch = cnp.PyArray_DIM(grad, 0), n_in = cnp.PyArray_DIM(weight, 1)
+    cdef ptrdiff_t outputs = cnp.PyArray_DIM(weight, 0)
     cdef void *given = flat(grad, table)
     cdef void *weights = flat(weight, table)
     cdef void *target = flat_out(grad_x, table)
@@ -531,7 +533,7 @@ def linear_grad_weight(cnp.ndarray x not None, cnp.ndarray grad not None, cnp.nd
 # --- the processor -------------------------------------------------------------------------------------------
 
 def fma_peak(dtype="float32", ptrdiff_t rounds=100_000):
-    """Floating-point operations of `rounds` rounds of independent FMAs with the active instruction set: time the call."""
+    """Number of floating-point operations in `rounds` rounds of independent FMAs, done meanwhile: time the call."""
     cdef const fc_isa *isa = fc_active_isa()
     cdef const fc_table *table
     cdef double operations

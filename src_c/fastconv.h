@@ -41,43 +41,43 @@ typedef struct {
   double low, high;
 } fc_epilogue;
 
-#define FC_KERNELS(X)                                                                                         \
-  /* Any 4-d array, strides in elements, to a dense channels-last one. */                                            \
-  X(to_channels_last, (const void *x, const ptrdiff_t *stride, const ptrdiff_t *shape, void *out))               \
-  /* Convolution. Packed weights are what conv2d_pack makes of weights (out, in / groups, kh, kw) for the forward     \
-   * product or, `backward`, for the input gradient; they fit the instruction set that packed them. */              \
-  X(conv2d_packed_size, (const fc_conv2d *conv, int backward, ptrdiff_t *size))                               \
-  X(conv2d_pack, (const fc_conv2d *conv, int backward, const void *weight, void *packed))                     \
-  X(conv2d, (const fc_conv2d *conv, fc_image x, const void *packed, const fc_epilogue *epilogue, fc_image out)) \
-  X(conv2d_grad_input, (const fc_conv2d *conv, fc_image grad, const void *packed, fc_image grad_x))           \
-  X(conv2d_grad_weight, (const fc_conv2d *conv, fc_image x, fc_image grad, void *grad_weight))                \
-  /* Winograd with m outputs an axis a tile: F(2, 3), F(4, 3), F(2, 5) at stride and dilation 1. A packed size of 0   \
-   * says that it cannot serve. The plain weights are there for tiles that must be computed directly. */              \
-  X(winograd_packed_size, (const fc_conv2d *conv, int m, int backward, ptrdiff_t *size))                          \
-  X(winograd_pack, (const fc_conv2d *conv, int m, int backward, const void *weight, void *packed))                \
-  X(winograd, (const fc_conv2d *conv, int m, fc_image x, const void *weight, const void *packed,                  \
-               const fc_epilogue *epilogue, fc_image out))                                                        \
-  X(winograd_grad_input, (const fc_conv2d *conv, int m, fc_image grad, const void *weight, const void *packed,    \
-                          fc_image grad_x))                                                                       \
-  X(channel_sum, (const fc_window *window, fc_image grad, void *sums))                                        \
+#define FC_KERNELS(X)                                                                                                  \
+  /* Any 4-d array, strides in elements, to a dense channels-last one. */                                              \
+  X(to_channels_last, (const void *x, const ptrdiff_t *stride, const ptrdiff_t *shape, void *out))                     \
+  /* Convolution. Packed weights are what conv2d_pack makes of weights (out, in / groups, kh, kw) for the forward      \
+   * product or, `backward`, for the input gradient; they fit the instruction set that packed them. */                 \
+  X(conv2d_packed_size, (const fc_conv2d *conv, int backward, ptrdiff_t *size))                                        \
+  X(conv2d_pack, (const fc_conv2d *conv, int backward, const void *weight, void *packed))                              \
+  X(conv2d, (const fc_conv2d *conv, fc_image x, const void *packed, const fc_epilogue *epilogue, fc_image out))        \
+  X(conv2d_grad_input, (const fc_conv2d *conv, fc_image grad, const void *packed, fc_image grad_x))                    \
+  X(conv2d_grad_weight, (const fc_conv2d *conv, fc_image x, fc_image grad, void *grad_weight))                         \
+  /* Winograd with m outputs an axis a tile: F(2, 3), F(4, 3), F(2, 5) at stride and dilation 1. A packed size of 0    \
+   * says that it cannot serve. The plain weights are there for tiles that must be computed directly. */               \
+  X(winograd_packed_size, (const fc_conv2d *conv, int m, int backward, ptrdiff_t *size))                               \
+  X(winograd_pack, (const fc_conv2d *conv, int m, int backward, const void *weight, void *packed))                     \
+  X(winograd, (const fc_conv2d *conv, int m, fc_image x, const void *weight, const void *packed,                       \
+               const fc_epilogue *epilogue, fc_image out))                                                             \
+  X(winograd_grad_input,                                                                                               \
+    (const fc_conv2d *conv, int m, fc_image grad, const void *weight, const void *packed, fc_image grad_x))            \
+  X(channel_sum, (const fc_window *window, fc_image grad, void *sums))                                                 \
   /* Fully connected: x (batch, in), weight (outputs, in), out (batch, outputs), all in C order; bias may be NULL.  */ \
-  X(linear, (const void *x, const void *weight, const void *bias, void *out, ptrdiff_t batch, ptrdiff_t in,      \
-             ptrdiff_t outputs))                                                                                  \
-  X(linear_grad_input, (const void *grad, const void *weight, void *grad_x, ptrdiff_t batch, ptrdiff_t in,        \
-                        ptrdiff_t outputs))                                                                       \
-  X(linear_grad_weight, (const void *x, const void *grad, void *grad_weight, ptrdiff_t batch, ptrdiff_t in,       \
-                         ptrdiff_t outputs))                                                                      \
+  X(linear, (const void *x, const void *weight, const void *bias, void *out, ptrdiff_t batch, ptrdiff_t in,            \
+             ptrdiff_t outputs))                                                                                       \
+  X(linear_grad_input,                                                                                                 \
+    (const void *grad, const void *weight, void *grad_x, ptrdiff_t batch, ptrdiff_t in, ptrdiff_t outputs))            \
+  X(linear_grad_weight,                                                                                                \
+    (const void *x, const void *grad, void *grad_weight, ptrdiff_t batch, ptrdiff_t in, ptrdiff_t outputs))            \
   /* Explicit im2col: columns [image][out y][out x][tap y][tap x][channel], zeros in the padding; and its adjoint.  */ \
-  X(im2col, (const fc_window *window, fc_image x, void *columns))                                                 \
-  X(col2im, (const fc_window *window, const void *columns, fc_image x))                                           \
-  /* FMA instructions on 14 independent accumulators, `rounds` times: what the processor can do at most. */         \
-  X(fma_peak, (ptrdiff_t rounds, double *operations))                                                             \
-  /* elementwise, n contiguous elements */                                                                    \
-  X(relu, (const void *x, void *out, ptrdiff_t n))                                                            \
-  X(relu_grad, (const void *out, const void *grad, void *grad_x, ptrdiff_t n))                                \
-  /* image i resampled bilinearly by matrices[i] (2, 3), output to input pixel (x, y); h, w < 2^31 - 2 */     \
-  X(affine_warp, (fc_image images, const double *matrices, double fill, fc_image out, ptrdiff_t n,            \
-                  ptrdiff_t h, ptrdiff_t w, ptrdiff_t channels))
+  X(im2col, (const fc_window *window, fc_image x, void *columns))                                                      \
+  X(col2im, (const fc_window *window, const void *columns, fc_image x))                                                \
+  /* FMA instructions on 14 independent accumulators, `rounds` times: what the processor can do at most. */            \
+  X(fma_peak, (ptrdiff_t rounds, double *operations))                                                                  \
+  /* elementwise, n contiguous elements */                                                                             \
+  X(relu, (const void *x, void *out, ptrdiff_t n))                                                                     \
+  X(relu_grad, (const void *out, const void *grad, void *grad_x, ptrdiff_t n))                                         \
+  /* image i resampled bilinearly by matrices[i] (2, 3), output to input pixel (x, y); h, w < 2^31 - 2 */              \
+  X(affine_warp, (fc_image images, const double *matrices, double fill, fc_image out, ptrdiff_t n, ptrdiff_t h,        \
+                  ptrdiff_t w, ptrdiff_t channels))
 
 #define FC_TABLE_FIELD(name, arguments) int(*name) arguments;
 typedef struct {

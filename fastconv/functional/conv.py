@@ -158,7 +158,9 @@ def _winograd_pays(where: Window, weight: tuple, groups: int) -> bool:
 
 def _bias(b: np.ndarray, w: np.ndarray) -> np.ndarray:
     if b.shape != w.shape[:1]:
-        raise ShapeError(f"conv2d: bias must have shape {w.shape[:1]}, one value for each output channel, got {b.shape}")
+        raise ShapeError(
+            f"conv2d: bias must have shape {w.shape[:1]}, one value for each output channel, got {b.shape}"
+        )
     if b.dtype is not w.dtype:
         checks.same_dtype("conv2d", b, "bias", w, "weight")
     return np.ascontiguousarray(b)
@@ -177,7 +179,7 @@ def _tile(conv: Conv2d, algorithm: str) -> int:
 
 
 def _packed(conv: Conv2d, tile: int, backward: bool, w: np.ndarray, weight: Any) -> np.ndarray:
-    """Weights as the kernels want them; those made of a Parameter for the forward pass are kept until it is written to."""
+    """Weights as the kernels want them; a Parameter's, for the forward pass, are kept until it is written to."""
     if type(weight) is not Parameter:
         w = np.ascontiguousarray(w)
         return _kernels.winograd_pack(conv, tile, w, backward) if tile else _kernels.conv2d_pack(conv, w, backward)

@@ -11,6 +11,7 @@
 #include "depthwise.c"
 #include "conv_entry.c"
 #include "conv_weight.c"
+#include "winograd_transform.c"
 #include "winograd.c"
 #include "im2col.c"
 #include "linear.c"

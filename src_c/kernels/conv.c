@@ -31,7 +31,8 @@ typedef struct {
   ptrdiff_t band, rows, columns; /* the band last prepared, and the size its row tables were made for */
 } fc_band_state;
 
-/* The input of a band as the tiles see it: the first pixel, and the steps to the next output row, output pixel and tap. */
+/* The input of a band as the tiles see it: the first pixel, and the steps to the next output row, output pixel and tap.
+ */
 typedef struct {
   const real *base;
   ptrdiff_t row, pixel, tap_y, tap_x;
@@ -149,8 +150,8 @@ static fc_band open_band(const fc_product *p, const real *image, ptrdiff_t y, pt
     for (ptrdiff_t i = 0; i < run; i++) copy_row(p, copy + i * pitch, image, first + i, x, columns);
   }
   return (fc_band){copy, p->gather_y ? p->taps_y * pitch : p->stride_y * pitch,
-                   p->gather_x ? p->taps_x * channels : p->stride_x * channels,
-                   p->gather_y ? pitch : p->step_y * pitch, p->gather_x ? channels : p->step_x * channels};
+                   p->gather_x ? p->taps_x * channels : p->stride_x * channels, p->gather_y ? pitch : p->step_y * pitch,
+                   p->gather_x ? channels : p->step_x * channels};
 }
 
 FC_INLINE size_t round64(size_t bytes) { return (bytes + 63) & ~(size_t)63; }

@@ -18,15 +18,32 @@ static void widen(fc_product *p, ptrdiff_t pixels) {
   p->out.pixel *= pixels;
 }
 
-static int kernel_conv2d(const fc_conv2d *c, fc_image x, const void *packed, const fc_epilogue *epilogue, fc_image out) {
+static int kernel_conv2d(const fc_conv2d *c, fc_image x, const void *packed, const fc_epilogue *epilogue,
+                         fc_image out) {
   const fc_window *w = &c->window;
-  fc_product p = {.in = x, .out = out, .batch = w->batch, .groups = c->groups,
-                  .in_h = w->h, .in_w = w->w, .in_channels = w->channels / c->groups,
-                  .out_h = w->out_h, .out_w = w->out_w, .out_channels = c->out_channels / c->groups,
-                  .taps_y = w->kh, .taps_x = w->kw, .first_y = -w->pad_y, .first_x = -w->pad_x,
-                  .step_y = w->dilation_y, .step_x = w->dilation_x, .stride_y = w->stride_y, .stride_x = w->stride_x,
-                  .packed = packed, .bias = epilogue->bias,
-                  .clamp = epilogue->clamp, .low = (real)epilogue->low, .high = (real)epilogue->high};
+  fc_product p = {.in = x,
+                  .out = out,
+                  .batch = w->batch,
+                  .groups = c->groups,
+                  .in_h = w->h,
+                  .in_w = w->w,
+                  .in_channels = w->channels / c->groups,
+                  .out_h = w->out_h,
+                  .out_w = w->out_w,
+                  .out_channels = c->out_channels / c->groups,
+                  .taps_y = w->kh,
+                  .taps_x = w->kw,
+                  .first_y = -w->pad_y,
+                  .first_x = -w->pad_x,
+                  .step_y = w->dilation_y,
+                  .step_x = w->dilation_x,
+                  .stride_y = w->stride_y,
+                  .stride_x = w->stride_x,
+                  .packed = packed,
+                  .bias = epilogue->bias,
+                  .clamp = epilogue->clamp,
+                  .low = (real)epilogue->low,
+                  .high = (real)epilogue->high};
   if (is_depthwise(c)) return run_depthwise(&p);
   const ptrdiff_t pixels = pixels_a_vector(c->out_channels, c->groups, w->dilation_x, w->out_w);
   real bias[VL];
@@ -42,15 +59,18 @@ static int kernel_conv2d(const fc_conv2d *c, fc_image x, const void *packed, con
 /* The taps of one axis that reach the input positions r, r + stride, ...: tap `first` and every `every`-th after it. */
 typedef struct {
   ptrdiff_t first, every, count;
-  ptrdiff_t positions;     /* how many input positions */
-  ptrdiff_t origin, step;  /* where position 0 reads the output gradient with the last of them, and the step to the one before */
+  ptrdiff_t positions; /* how many input positions */
+  ptrdiff_t origin,
+      step; /* where position 0 reads the output gradient with the last of them, and the step to the one before */
 } fc_phase;
 
 static ptrdiff_t gcd(ptrdiff_t a, ptrdiff_t b) { return b ? gcd(b, a % b) : a; }
 
-static fc_phase phase_of(ptrdiff_t r, ptrdiff_t size, ptrdiff_t kernel, ptrdiff_t stride, ptrdiff_t pad, ptrdiff_t dilation) {
+static fc_phase phase_of(ptrdiff_t r, ptrdiff_t size, ptrdiff_t kernel, ptrdiff_t stride, ptrdiff_t pad,
+                         ptrdiff_t dilation) {
   const ptrdiff_t common = gcd(stride, dilation);
-  fc_phase f = {.every = stride / common, .step = dilation / common, .positions = r < size ? ceil_div(size - r, stride) : 0};
+  fc_phase f = {
+      .every = stride / common, .step = dilation / common, .positions = r < size ? ceil_div(size - r, stride) : 0};
   while (f.first < kernel && f.first < f.every && (r + pad - f.first * dilation) % stride != 0) f.first++;
   if (f.first >= kernel || f.first >= f.every) return f;
   f.count = ceil_div(kernel - f.first, f.every);
@@ -75,11 +95,25 @@ static int kernel_conv2d_grad_input(const fc_conv2d *c, fc_image grad, const voi
       const fc_phase fx = phase_of(rx, w->w, w->kw, w->stride_x, w->pad_x, w->dilation_x);
       const fc_image out = {(real *)grad_x.data + ry * grad_x.row + rx * grad_x.pixel, grad_x.image,
                             w->stride_y * grad_x.row, w->stride_x * grad_x.pixel};
-      fc_product p = {.in = grad, .out = out, .batch = w->batch, .groups = c->groups,
-                      .in_h = w->out_h, .in_w = w->out_w, .in_channels = c->out_channels / c->groups,
-                      .out_h = fy.positions, .out_w = fx.positions, .out_channels = w->channels / c->groups,
-                      .taps_y = fy.count, .taps_x = fx.count, .first_y = fy.origin, .first_x = fx.origin,
-                      .step_y = fy.step, .step_x = fx.step, .stride_y = 1, .stride_x = 1, .packed = weights};
+      fc_product p = {.in = grad,
+                      .out = out,
+                      .batch = w->batch,
+                      .groups = c->groups,
+                      .in_h = w->out_h,
+                      .in_w = w->out_w,
+                      .in_channels = c->out_channels / c->groups,
+                      .out_h = fy.positions,
+                      .out_w = fx.positions,
+                      .out_channels = w->channels / c->groups,
+                      .taps_y = fy.count,
+                      .taps_x = fx.count,
+                      .first_y = fy.origin,
+                      .first_x = fx.origin,
+                      .step_y = fy.step,
+                      .step_x = fx.step,
+                      .stride_y = 1,
+                      .stride_x = 1,
+                      .packed = weights};
       if (fy.count == 0 || fx.count == 0 || p.in_channels == 0 || w->out_h == 0 || w->out_w == 0) {
         zero_image(&p);
         continue;

@@ -9,7 +9,8 @@ typedef struct {
   real *packed;
   ptrdiff_t columns, panels, depth; /* columns and channels summed over, of one group */
   ptrdiff_t column_step, depth_step, group_step, group_weights;
-  ptrdiff_t taps_y, taps_x, first_y, first_x, every_y, every_x, kw; /* ky = first_y + t * every_y, every may be negative */
+  ptrdiff_t taps_y, taps_x, first_y, first_x, every_y, every_x,
+      kw; /* ky = first_y + t * every_y, every may be negative */
   int depthwise;
   ptrdiff_t pixels, stride_x; /* pixels side by side in a vector, and the taps between their windows */
 } fc_pack;
@@ -18,7 +19,8 @@ static void pack_piece(void *context, ptrdiff_t piece, int worker) {
   (void)worker;
   const fc_pack *p = context;
   const ptrdiff_t group = piece / p->panels, column = piece % p->panels * FC_PANEL;
-  const ptrdiff_t width = panel_width(p->columns * p->pixels, column), columns = min_size(FC_PANEL, p->columns - column);
+  const ptrdiff_t width = panel_width(p->columns * p->pixels, column),
+                  columns = min_size(FC_PANEL, p->columns - column);
   const ptrdiff_t span = p->taps_x + (p->pixels - 1) * p->stride_x;
   const real *from = p->weight + group * p->group_step + column * p->column_step;
   real *to = p->packed + group * p->group_weights + column * p->taps_y * span * p->depth;
@@ -29,7 +31,8 @@ static void pack_piece(void *context, ptrdiff_t piece, int worker) {
         ptrdiff_t n = 0;
         for (ptrdiff_t pixel = 0; pixel < p->pixels; pixel++) {
           const ptrdiff_t tx = at - pixel * p->stride_x, end = n + columns;
-          const real *source = from + d * p->depth_step + (p->first_y + ty * p->every_y) * p->kw + p->first_x + tx * p->every_x;
+          const real *source =
+              from + d * p->depth_step + (p->first_y + ty * p->every_y) * p->kw + p->first_x + tx * p->every_x;
           if (tx < 0 || tx >= p->taps_x)
             for (; n < end; n++) target[n] = 0;
           else
@@ -51,7 +54,8 @@ static int run_pack(fc_pack *p, ptrdiff_t groups) {
     return FC_OK;
   }
   p->panels = ceil_div(p->columns, FC_PANEL);
-  p->group_weights = packed_group(p->columns * p->pixels, p->taps_y * (p->taps_x + (p->pixels - 1) * p->stride_x) * p->depth);
+  p->group_weights =
+      packed_group(p->columns * p->pixels, p->taps_y * (p->taps_x + (p->pixels - 1) * p->stride_x) * p->depth);
   return fc_parallel(groups * p->panels, (double)groups * p->group_weights, pack_piece, p);
 }
 
@@ -79,8 +83,13 @@ static int kernel_conv2d_packed_size(const fc_conv2d *c, int backward, ptrdiff_t
 static int kernel_conv2d_pack(const fc_conv2d *c, int backward, const void *weight, void *packed) {
   const fc_window *w = &c->window;
   const ptrdiff_t in = w->channels / c->groups, out = c->out_channels / c->groups, taps = w->kh * w->kw;
-  fc_pack p = {.weight = weight, .packed = packed, .kw = w->kw, .group_step = out * in * taps,
-               .depthwise = is_depthwise(c), .pixels = pack_pixels(c, backward), .stride_x = backward ? 1 : w->stride_x};
+  fc_pack p = {.weight = weight,
+               .packed = packed,
+               .kw = w->kw,
+               .group_step = out * in * taps,
+               .depthwise = is_depthwise(c),
+               .pixels = pack_pixels(c, backward),
+               .stride_x = backward ? 1 : w->stride_x};
   if (!backward) {
     p.columns = out, p.depth = in, p.column_step = in * taps, p.depth_step = taps;
     p.taps_y = w->kh, p.taps_x = w->kw, p.every_y = 1, p.every_x = 1;
@@ -118,7 +127,7 @@ typedef struct {
   ptrdiff_t rows, row_ranges, chunks, bands;
   int by_taps;
   ptrdiff_t pixels; /* side by side in a vector of the gradient, see pixels_a_vector */
-  real *sums; /* [chunk][group][row][padded columns as panels] */
+  real *sums;       /* [chunk][group][row][padded columns as panels] */
   ptrdiff_t group_sums;
   real *grad_weight;
 } fc_weight_job;
@@ -145,7 +154,8 @@ static void weight_taps(const fc_weight_job *job, fc_tile tile, const real *in, 
   for (ptrdiff_t at = begin; at < end;) {
     const ptrdiff_t tap = at / p->in_channels, channel = at % p->in_channels;
     const ptrdiff_t here = min_size(end - at, p->in_channels - channel);
-    const ptrdiff_t offset_y = p->first_y + tap / p->taps_x * p->step_y, offset_x = p->first_x + tap % p->taps_x * p->step_x;
+    const ptrdiff_t offset_y = p->first_y + tap / p->taps_x * p->step_y,
+                    offset_x = p->first_x + tap % p->taps_x * p->step_x;
     ptrdiff_t first_y = y0, last_y = y1, first_x = x0, last_x = x1;
     inside(&first_y, &last_y, offset_y, p->stride_y, p->in_h);
     inside(&first_x, &last_x, offset_x, p->stride_x, p->in_w);
@@ -154,7 +164,8 @@ static void weight_taps(const fc_weight_job *job, fc_tile tile, const real *in, 
     tile.c = sums + (at - begin) * width;
     if (tile.segments) {
       for (ptrdiff_t i = 0; i < tile.segments; i++) segment[i] = i * p->stride_y * p->in.row;
-      tile.a = in + (first_y * p->stride_y + offset_y) * p->in.row + (first_x * p->stride_x + offset_x) * p->in.pixel + channel;
+      tile.a = in + (first_y * p->stride_y + offset_y) * p->in.row + (first_x * p->stride_x + offset_x) * p->in.pixel +
+               channel;
       tile.b = packed + ((first_y - y0) * columns + first_x - x0) * width;
       tile.b_skip = (columns - tile.length) * width;
     }
@@ -175,7 +186,8 @@ static void weight_piece(void *context, ptrdiff_t piece, int worker) {
 
   char *scratch = fc_scratch_part(p->scratch, worker);
   const size_t table = round64((size_t)(end - begin + 1) * sizeof(ptrdiff_t));
-  ptrdiff_t *a_row = (ptrdiff_t *)scratch, *c_row = (ptrdiff_t *)(scratch + table), *segment = (ptrdiff_t *)(scratch + 2 * table);
+  ptrdiff_t *a_row = (ptrdiff_t *)scratch, *c_row = (ptrdiff_t *)(scratch + table),
+            *segment = (ptrdiff_t *)(scratch + 2 * table);
   real *packed = (real *)(scratch + 2 * table + round64((size_t)p->rows * sizeof(ptrdiff_t)));
   real *copy = packed + p->rows * p->columns * FC_PANEL;
   real *sums = job->sums + (chunk * p->groups + group) * job->group_sums + column * job->rows + begin * width;
@@ -226,7 +238,8 @@ static void unpack_piece(void *context, ptrdiff_t piece, int worker) {
   const fc_product *p = &job->band;
   const ptrdiff_t channels = p->out_channels / job->pixels, group = piece / channels, channel = piece % channels;
   const ptrdiff_t column = channel / FC_PANEL * FC_PANEL, width = panel_width(p->out_channels, column);
-  const ptrdiff_t stride = p->stride_x / job->pixels, kw = p->taps_x - (job->pixels - 1) * stride, taps = p->taps_y * kw;
+  const ptrdiff_t stride = p->stride_x / job->pixels, kw = p->taps_x - (job->pixels - 1) * stride,
+                  taps = p->taps_y * kw;
   const real *from = job->sums + group * job->group_sums + column * job->rows + (channel - column);
   real *to = job->grad_weight + piece * taps * p->in_channels;
   for (ptrdiff_t tap = 0; tap < taps; tap++)
@@ -243,13 +256,25 @@ static void unpack_piece(void *context, ptrdiff_t piece, int worker) {
 
 static int kernel_conv2d_grad_weight(const fc_conv2d *c, fc_image x, fc_image grad, void *grad_weight) {
   const fc_window *w = &c->window;
-  fc_weight_job job = {.grad = grad, .grad_weight = grad_weight,
-                       .band = {.in = x, .batch = w->batch, .groups = c->groups,
-                                .in_h = w->h, .in_w = w->w, .in_channels = w->channels / c->groups,
-                                .out_h = w->out_h, .out_w = w->out_w, .out_channels = c->out_channels / c->groups,
-                                .taps_y = w->kh, .taps_x = w->kw, .first_y = -w->pad_y, .first_x = -w->pad_x,
-                                .step_y = w->dilation_y, .step_x = w->dilation_x,
-                                .stride_y = w->stride_y, .stride_x = w->stride_x}};
+  fc_weight_job job = {.grad = grad,
+                       .grad_weight = grad_weight,
+                       .band = {.in = x,
+                                .batch = w->batch,
+                                .groups = c->groups,
+                                .in_h = w->h,
+                                .in_w = w->w,
+                                .in_channels = w->channels / c->groups,
+                                .out_h = w->out_h,
+                                .out_w = w->out_w,
+                                .out_channels = c->out_channels / c->groups,
+                                .taps_y = w->kh,
+                                .taps_x = w->kw,
+                                .first_y = -w->pad_y,
+                                .first_x = -w->pad_x,
+                                .step_y = w->dilation_y,
+                                .step_x = w->dilation_x,
+                                .stride_y = w->stride_y,
+                                .stride_x = w->stride_x}};
   fc_product *p = &job.band;
   if (is_depthwise(c)) return depthwise_grad_weight(p, grad, grad_weight);
   job.by_taps = p->in_channels >= FC_MR;
@@ -313,7 +338,8 @@ static void bias_piece(void *context, ptrdiff_t chunk, int worker) {
     const ptrdiff_t n = min_size(VL, job->channels - c);
     vec sum[4] = {v_zero(), v_zero(), v_zero(), v_zero()};
     for (ptrdiff_t row = first; row < last; row++) {
-      const real *pixel = (const real *)job->grad.data + row / job->h * job->grad.image + row % job->h * job->grad.row + c;
+      const real *pixel =
+          (const real *)job->grad.data + row / job->h * job->grad.image + row % job->h * job->grad.row + c;
       ptrdiff_t x = 0;
       for (; x + 4 <= job->w; x += 4, pixel += 4 * job->grad.pixel)
         for (int i = 0; i < 4; i++) sum[i] = v_add(sum[i], v_load_n(pixel + i * job->grad.pixel, n));
@@ -325,8 +351,13 @@ static void bias_piece(void *context, ptrdiff_t chunk, int worker) {
 
 /* Sums over images and pixels, in a fixed number of chunks that are added in order. */
 static int kernel_channel_sum(const fc_window *w, fc_image grad, void *sums) {
-  fc_bias_job job = {.grad = grad, .batch = w->batch, .h = w->out_h, .w = w->out_w, .channels = w->channels,
-                     .rows = w->batch * w->out_h, .chunks = BIAS_CHUNKS};
+  fc_bias_job job = {.grad = grad,
+                     .batch = w->batch,
+                     .h = w->out_h,
+                     .w = w->out_w,
+                     .channels = w->channels,
+                     .rows = w->batch * w->out_h,
+                     .chunks = BIAS_CHUNKS};
   real *total = sums;
   job.sums = fc_scratch_acquire(1, (size_t)(BIAS_CHUNKS * job.channels) * sizeof(real));
   if (!job.sums) return FC_NO_MEMORY;

@@ -22,7 +22,8 @@ FC_INLINE void depthwise_pixels(const int pixels, const fc_product *p, const rea
     for (int i = 0; i < pixels; i++) sum[i] = start;
     for (ptrdiff_t ty = y0; ty < y1; ty++)
       for (ptrdiff_t tx = x0; tx < x1; tx++) {
-        const real *from = row + ty * p->step_y * p->in.row + (x * p->stride_x + p->first_x + tx * p->step_x) * p->in.pixel + c;
+        const real *from =
+            row + ty * p->step_y * p->in.row + (x * p->stride_x + p->first_x + tx * p->step_x) * p->in.pixel + c;
         const real *weight = p->packed + (ty * p->taps_x + tx) * channels + c;
         if (n == VL) {
           const vec w = v_load(weight);
@@ -43,7 +44,8 @@ FC_INLINE void depthwise_pixels(const int pixels, const fc_product *p, const rea
 }
 
 /* The taps first <= t < last of an axis that lie inside the image when tap 0 is at `origin`. */
-static void taps_inside(ptrdiff_t *first, ptrdiff_t *last, ptrdiff_t origin, ptrdiff_t step, ptrdiff_t taps, ptrdiff_t size) {
+static void taps_inside(ptrdiff_t *first, ptrdiff_t *last, ptrdiff_t origin, ptrdiff_t step, ptrdiff_t taps,
+                        ptrdiff_t size) {
   *first = origin < 0 ? min_size(taps, ceil_div(-origin, step)) : 0;
   *last = origin >= size ? *first : max_size(*first, min_size(taps, (size - 1 - origin) / step + 1));
 }
@@ -96,9 +98,11 @@ static void depthwise_weight_piece(void *context, ptrdiff_t piece, int worker) {
   const fc_depthwise_weight *job = context;
   const fc_product *p = &job->product;
   const ptrdiff_t c = piece % job->blocks * VL, chunk = piece / job->blocks, n = min_size(VL, p->groups - c);
-  const ptrdiff_t rows = p->batch * p->out_h, begin = rows * chunk / job->chunks, end = rows * (chunk + 1) / job->chunks;
+  const ptrdiff_t rows = p->batch * p->out_h, begin = rows * chunk / job->chunks,
+                  end = rows * (chunk + 1) / job->chunks;
   for (ptrdiff_t tap = 0; tap < p->taps_y * p->taps_x && !fc_stopping(); tap++) {
-    const ptrdiff_t offset_y = p->first_y + tap / p->taps_x * p->step_y, offset_x = p->first_x + tap % p->taps_x * p->step_x;
+    const ptrdiff_t offset_y = p->first_y + tap / p->taps_x * p->step_y,
+                    offset_x = p->first_x + tap % p->taps_x * p->step_x;
     ptrdiff_t first = 0, last = p->out_w;
     inside(&first, &last, offset_x, p->stride_x, p->in_w);
     vec sum[4] = {v_zero(), v_zero(), v_zero(), v_zero()};

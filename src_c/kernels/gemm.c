@@ -1,6 +1,7 @@
 /* The micro-kernel every product runs on.
  *
- *     C[m][n] (+)= sum over segments s, k:  A[a_row[m] + segment[s] + k * a_step] * B[s * (length * b_step + b_skip) + k * b_step + n]
+ *     C[m][n] (+)= sum over segments s, k:  A[a_row[m] + segment[s] + k * a_step] * B[s * (length * b_step + b_skip) +
+ * k * b_step + n]
  *
  * for one register tile of at most FC_MR rows and FC_NV * VL columns, then the epilogue. A is read by one pointer
  * a row, so a row may be a pixel of an image (k runs over channels, a segment is a tap row) as well as a channel
@@ -80,10 +81,10 @@ FC_INLINE void tile_body(const int rows, const int vectors, const fc_tile *t, co
 
 typedef void (*fc_tile_function)(const fc_tile *, const ptrdiff_t *a_row, const ptrdiff_t *c_row);
 
-#define FC_TILE(rows, vectors)                                                                                    \
-  static __attribute__((noinline)) void tile_##rows##x##vectors(const fc_tile *t, const ptrdiff_t *a_row,         \
-                                                                const ptrdiff_t *c_row) {                         \
-    tile_body(rows, vectors, t, a_row, c_row);                                                                    \
+#define FC_TILE(rows, vectors)                                                                            \
+  static __attribute__((noinline)) void tile_##rows##x##vectors(const fc_tile *t, const ptrdiff_t *a_row, \
+                                                                const ptrdiff_t *c_row) {                 \
+    tile_body(rows, vectors, t, a_row, c_row);                                                            \
   }
 #define FC_TILE_NAME(rows, vectors) [rows][vectors - 1] = tile_##rows##x##vectors,
 
@@ -97,7 +98,7 @@ typedef void (*fc_tile_function)(const fc_tile *, const ptrdiff_t *a_row, const 
 #if FC_NV == 2
 #define FC_TILES(X) FC_ROWS(X, 1) FC_ROWS(X, 2)
 #else
-#define FC_TILES(X)                                                                                               \
+#define FC_TILES(X) \
   FC_ROWS(X, 1) FC_ROWS(X, 2) FC_ROWS(X, 3) FC_ROWS(X, 4) FC_ROWS(X, 5) FC_ROWS(X, 6) FC_ROWS(X, 7) FC_ROWS(X, 8)
 #endif
 

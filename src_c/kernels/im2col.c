@@ -61,7 +61,8 @@ static void col2im_piece(void *context, ptrdiff_t image, int worker) {
         if (merged) {
           const ptrdiff_t begin = max_size(0, -left), end = min_size(w->kw, w->w - left);
           if (end > begin)
-            add_run(x + row * p->x.row + (left + begin) * p->x.pixel, from + begin * w->channels, (end - begin) * w->channels);
+            add_run(x + row * p->x.row + (left + begin) * p->x.pixel, from + begin * w->channels,
+                    (end - begin) * w->channels);
           continue;
         }
         for (ptrdiff_t kx = 0; kx < w->kw; kx++) {

@@ -2,7 +2,7 @@
 
 typedef struct {
   const real *x;
-  ptrdiff_t stride[4]; /* of n, c, y, x, in elements */
+  ptrdiff_t stride[4];            /* of n, c, y, x, in elements */
   ptrdiff_t channels, h, w, rows; /* rows of a piece */
   real *out;
 } fc_layout;
@@ -29,8 +29,12 @@ static void layout_piece(void *context, ptrdiff_t piece, int worker) {
 }
 
 static int kernel_to_channels_last(const void *x, const ptrdiff_t *stride, const ptrdiff_t *shape, void *out) {
-  fc_layout p = {.x = x, .stride = {stride[0], stride[1], stride[2], stride[3]},
-                 .channels = shape[1], .h = shape[2], .w = shape[3], .out = out};
+  fc_layout p = {.x = x,
+                 .stride = {stride[0], stride[1], stride[2], stride[3]},
+                 .channels = shape[1],
+                 .h = shape[2],
+                 .w = shape[3],
+                 .out = out};
   const double elements = (double)shape[0] * shape[1] * shape[2] * shape[3];
   if (elements == 0) return FC_OK;
   p.rows = max_size(1, min_size(p.h, LAYOUT_PIECE / (p.w * p.channels)));

@@ -1,7 +1,8 @@
 /* Fully connected layers: weights (out, in) in C order are read where they are, never copied whole.
  *
  * With a few samples the product is bound by memory: dot products along `in`, each weight read once. With more, the
- * samples become the columns: they are packed as panels (they are the smaller operand), the weights' rows feed the tile. */
+ * samples become the columns: they are packed as panels (they are the smaller operand), the weights' rows feed the
+ * tile. */
 
 enum { LINEAR_DOT_BATCH = 8, LINEAR_WEIGHTS = 1 << 15, DOT_ROWS = 4, DOT_SAMPLES = 4 };
 
@@ -77,8 +78,15 @@ static void linear_piece(void *context, ptrdiff_t piece, int worker) {
     for (ptrdiff_t n = 0; n < p->batch; n += FC_PANEL) {
       if (n % (8 * FC_PANEL) == 0 && fc_stopping()) return;
       const ptrdiff_t width = panel_width(p->batch, n), samples = min_size(FC_PANEL, p->batch - n);
-      const fc_tile tile = {.a = p->weight + o * p->in, .segment = &no_segment, .segments = 1, .length = p->in, .a_step = 1,
-                            .b = p->scratch_panels + n * p->in, .b_step = width, .c = product, .columns = width};
+      const fc_tile tile = {.a = p->weight + o * p->in,
+                            .segment = &no_segment,
+                            .segments = 1,
+                            .length = p->in,
+                            .a_step = 1,
+                            .b = p->scratch_panels + n * p->in,
+                            .b_step = width,
+                            .c = product,
+                            .columns = width};
       run_tiles(&tile, rows, a_row, c_row);
       for (ptrdiff_t j = 0; j < samples; j++)
         for (ptrdiff_t m = 0; m < rows; m++)
@@ -111,8 +119,15 @@ static int kernel_linear(const void *x, const void *weight, const void *bias, vo
 static void product_block(const real *a, ptrdiff_t rows, ptrdiff_t a_row_step, ptrdiff_t a_step, const real *b,
                           ptrdiff_t depth, ptrdiff_t columns, ptrdiff_t column, real *c, real *tail) {
   const ptrdiff_t here = min_size(FC_PANEL, columns - column), width = panel_width(columns, column), no_segment = 0;
-  fc_tile tile = {.a = a, .segment = &no_segment, .segments = 1, .length = depth, .a_step = a_step,
-                  .b = b + column, .b_step = columns, .c = c + column, .columns = here};
+  fc_tile tile = {.a = a,
+                  .segment = &no_segment,
+                  .segments = 1,
+                  .length = depth,
+                  .a_step = a_step,
+                  .b = b + column,
+                  .b_step = columns,
+                  .c = c + column,
+                  .columns = here};
   if (here < width) {
     for (ptrdiff_t j = 0; j < depth; j++)
       for (ptrdiff_t n = 0; n < width; n++) tail[j * width + n] = n < here ? b[j * columns + column + n] : 0;

@@ -1,0 +1,76 @@
+"""conv2d by Winograd's algorithm: values, gradients, error and special values."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from fastconv import functional as F
+from fastconv import reference
+from tests.helpers import ISAS, check_op, isa, randn
+
+WINOGRAD = [
+    ((1, 32, 14, 14), (32, 32, 3, 3), {"padding": 1}),
+    ((2, 3, 9, 11), (5, 3, 3, 3), {}),
+    ((1, 1, 1, 1), (1, 1, 3, 3), {"padding": 1}),
+    ((2, 17, 7, 5), (33, 17, 3, 3), {"padding": 2}),
+    ((1, 6, 8, 9), (4, 3, 3, 3), {"groups": 2, "padding": (0, 3)}),
+    ((1, 5, 9, 8), (7, 5, 5, 5), {"padding": 2}),
+    ((3, 40, 6, 6), (36, 40, 5, 5), {"padding": 4}),
+]
+
+
+@pytest.mark.parametrize(("x", "w", "options"), WINOGRAD)
+def test_winograd(x, w, options):
+    def winograd(*arrays, **chosen):
+        return F.conv2d(*arrays, **chosen, algorithm="winograd")
+
+    inputs = [randn(*x), randn(*w), randn(w[0])]
+    tolerance = {np.float32: 1e-5, np.float64: 1e-13}
+    check_op(winograd, reference.conv2d, inputs, reference.conv2d_grad, tolerance=tolerance, **options)
+
+
+@pytest.mark.parametrize("name", ISAS)
+@pytest.mark.parametrize("size", [3, 5])
+def test_winograd_error_is_at_most_four_times_that_of_direct(name, size):
+    rng = np.random.default_rng(0)
+    x = np.maximum(rng.standard_normal((1, 64, 24, 24)), 0).astype(np.float32)
+    w = (rng.standard_normal((64, 64, size, size)) * np.sqrt(2 / (64 * size * size))).astype(np.float32)
+    exact = reference.conv2d(x.astype(float), w.astype(float))
+    with isa(name):
+        direct, winograd = (F.conv2d(x, w, algorithm=a).numpy() - exact for a in ("direct", "winograd"))
+    ratio = np.sqrt(np.mean(winograd**2) / np.mean(direct**2))
+    print(f"{name}, {size}x{size}: Winograd's RMS error is {ratio:.2f} times direct's")
+    assert ratio <= 4
+
+
+@pytest.mark.parametrize("name", ISAS)
+@pytest.mark.parametrize("size", [3, 5])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 3e38])
+def test_winograd_lets_a_value_spread_no_further_than_direct(name, size, value):
+    x, w = randn(2, 18, 13, 15, dtype=np.float32), randn(35, 18, size, size, dtype=np.float32)
+    clean = F.conv2d(x, w, padding=1, algorithm="winograd").numpy()
+    x[1, 3, 6, 7] = value
+    with isa(name):
+        direct, winograd = (F.conv2d(x, w, padding=1, algorithm=a).numpy() for a in ("direct", "winograd"))
+    assert np.array_equal(np.isfinite(direct), np.isfinite(winograd))
+    assert np.allclose(winograd, direct, rtol=1e-4, atol=1e-4, equal_nan=True)
+    assert np.allclose(winograd[0], clean[0], rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ISAS)
+def test_winograd_gives_an_image_the_bits_it_has_in_a_batch(name):
+    x, w = randn(5, 33, 10, 9, dtype=np.float32), randn(40, 33, 3, 3, dtype=np.float32)
+    x[3, 0, 0, 0] = np.nan  # its tile is mended; the other images must not notice
+    with isa(name):
+        whole = F.conv2d(x, w, padding=1, algorithm="winograd").numpy()
+        for n in range(len(x)):
+            one = F.conv2d(x[n : n + 1], w, padding=1, algorithm="winograd").numpy()
+            assert np.array_equal(one, whole[n : n + 1], equal_nan=True)
+
+
+def test_winograd_refuses_what_it_cannot_serve():
+    x = np.ones((1, 1, 8, 8), np.float32)
+    for shape, options in (((1, 1, 1, 1), {}), ((1, 1, 3, 5), {}), ((1, 1, 3, 3), {"stride": 2}), ((1, 1, 7, 7), {})):
+        with pytest.raises(ValueError, match=r"winograd.* serves 3x3 and 5x5"):
+            F.conv2d(x, np.ones(shape, np.float32), algorithm="winograd", **options)
