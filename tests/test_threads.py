@@ -148,7 +148,7 @@ fastconv.set_num_threads(3)
 functional.linear(filters[0, 0], filters[0, 1])
 assert threads() == before_import, "import, or a small kernel, has started a thread"
 compute()
-assert threads() in (0, before_import + 2)
+assert threads() in (0, before_import + 1, before_import + 2)
 """
     )
 
