@@ -71,6 +71,18 @@ def test_workers_measure_gradients_and_the_peak() -> None:
     assert set(versions) == {"ours", "twin"}
 
 
+@pytest.mark.parametrize("peer", [name for name, library in LIBRARIES.items() if library.peer])
+def test_peers_compute_the_same(peer) -> None:
+    if runner.lacking([peer]):
+        pytest.skip(f"no {LIBRARIES[peer].title}")
+    modes = ("forward", "tape", "backward", "both")
+    cases = [conv(mode, 2, 4, 7, 6, 3, 2, mode=mode, padding=1) for mode in modes]
+    cases += [Case(f"linear {mode}", "linear", mode, ((3, 5), (4, 5), (4,))) for mode in modes]
+    results, _ = runner.run([Work("g", cases, ["ours", peer])], [1], rounds=1, seconds=1e-4)
+    assert not any(result.failed for result in results)
+    assert results[0].metric("ratio") is not None
+
+
 def test_contenders_take_turns_in_a_rotating_order() -> None:
     log: list[str] = []
     runner.measure("g", TINY, [Stub("ours", log=log), Stub("twin", log=log)], threads=1, rounds=2, seconds=1.0)

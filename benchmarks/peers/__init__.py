@@ -18,7 +18,8 @@ How it is measured
 * `forward` runs without a tape (`no_grad`, `inference_mode`), `tape` records. `backward` is the function that the
   recorded result carries and the tape would call (fastconv's `node.backward`, PyTorch's `grad_fn`), called again and
   again on the record of one forward: every gradient it makes is new, no forward and no accumulation is in it. (Where
-  PyTorch records a chain of functions, as for cross entropy, it is the walk over them, `torch.autograd.grad`.)
+  PyTorch records a chain of functions, as for linear, it is the walk over them, `torch.autograd.grad`.)
+  `both` is a taped forward and its backward together, for a loss, whose gradient fastconv computes on the way.
   `step` is forward, loss, backward and the optimiser's update.
 * The FMA peak is timed in fastconv's worker in every round, on as many threads; the best of the run counts. A layer's
   share is what its products and sums, counted as direct convolution, need of that.

@@ -36,7 +36,7 @@ class Case:
         As the table shows it.
     op : str
         A function of `fastconv.functional`, found under the same name in the other libraries; or "lenet5".
-    mode : {"forward", "tape", "backward", "step"}
+    mode : {"forward", "tape", "backward", "both", "step"}
         See the package's docstring.
     shapes : tuple
         Of the input and of the parameters that follow it, in order.
@@ -73,8 +73,8 @@ class Case:
         return np.random.default_rng(1).integers(0, self.classes, self.shapes[0][0])
 
     def gradient(self, shape: tuple[int, ...]) -> np.ndarray:
-        """What `backward` is given."""
-        return np.asarray(np.random.default_rng(2).standard_normal(shape, np.float32), np.float32)
+        """What the result's gradient is: 1 for a loss, otherwise normal numbers."""
+        return np.random.default_rng(2).standard_normal(shape, np.float32) if shape else np.ones((), np.float32)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""

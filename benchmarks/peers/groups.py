@@ -79,7 +79,7 @@ def op_cases() -> list[Case]:
     return [
         Case(name if mode == "forward" else f"{name}, {mode}", op, mode, inputs, options, classes=classes)
         for name, (op, inputs, options, classes) in shapes.items()
-        for mode in ("forward", "backward")
+        for mode in ("forward", "both" if classes else "backward")
     ]
 
 

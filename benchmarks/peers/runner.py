@@ -202,7 +202,7 @@ def measure(group: str, case: Case, team: list[Process], threads: int, rounds: i
     rounds : int
         How often each variant gets its turn.
     seconds : float
-        Length of a turn; at least two calls are timed.
+        Length of a turn; at least one call is timed.
 
     Raises
     ------

@@ -38,7 +38,7 @@ def time_run(run: Run, seconds: float) -> dict[str, float]:
                 break
         calls = max(1, math.ceil(SAMPLE / once))
         times = []
-        for _ in range(min(max(2, round(seconds / (calls * once))), 1000)):
+        for _ in range(min(max(1, round(seconds / (calls * once))), 1000)):
             start = clock()
             for _ in range(calls):
                 call()

@@ -41,8 +41,9 @@ def _function(case: Case) -> Run:
     if case.mode == "tape":
         return Run(call, lambda: [call().detach().numpy()])
     out = call()
-    backward = partial(out.node.backward, _tensor(case.gradient(out.shape)).numpy())
-    return Run(backward, lambda: [grad for grad in backward() if grad is not None])
+    grad = _tensor(case.gradient(out.shape)).numpy()
+    backward = (lambda: call().node.backward(grad)) if case.mode == "both" else partial(out.node.backward, grad)
+    return Run(backward, lambda: [each for each in backward() if each is not None])
 
 
 def _lenet(case: Case) -> Run:

@@ -66,10 +66,13 @@ def _function(case: Case, layout: torch.memory_format, compiled: bool = False) -
         return Run(call, lambda: _arrays([call()]))
     out = call()
     grad = _tensor(case.gradient(tuple(out.shape)), layout)
+    leaves = [tensor for tensor in inputs if tensor.requires_grad]
+    if case.mode == "both":
+        both = partial(_forward_and_backward, call, leaves, grad)
+        return Run(both, lambda: _arrays(both()))
     if all(type(source).__name__ == "AccumulateGrad" for source, _ in out.grad_fn.next_functions if source):
         backward = partial(out.grad_fn, grad)
-    else:  # a function made of several, such as cross_entropy, needs the walk
-        leaves = [tensor for tensor in inputs if tensor.requires_grad]
+    else:  # a function made of several, such as linear, needs the walk
         backward = partial(torch.autograd.grad, out, leaves, grad, retain_graph=True)
 
     def gradients() -> list[np.ndarray]:
@@ -79,16 +82,21 @@ def _function(case: Case, layout: torch.memory_format, compiled: bool = False) -
     return Run(backward, gradients, torch.no_grad())
 
 
+def _forward_and_backward(call: Any, leaves: list[torch.Tensor], grad: torch.Tensor) -> Sequence[torch.Tensor]:
+    return torch.autograd.grad(call(), leaves, grad)
+
+
 def _blocked(case: Case) -> Run:
     """oneDNN's own layout on both sides and packed weights, as inside a network converted by torch.utils.mkldnn."""
-    x, w, b = (torch.from_numpy(a) for a in case.arrays())
+    x, w, *b = (torch.from_numpy(a) for a in case.arrays())
     stride, padding = [case.options.get("stride", 1)] * 2, [case.options.get("padding", 0)] * 2
     channels = x.shape[1]
     identity = torch.eye(channels).reshape(channels, channels, 1, 1)
     # Only oneDNN knows the layout: the result of a convolution has it, here of one that changes nothing.
     images = torch.mkldnn_convolution(x.to_mkldnn(), identity.to_mkldnn(), None, [0, 0], [1, 1], [1, 1], 1)
     packed = torch._C._nn.mkldnn_reorder_conv2d_weight(w.to_mkldnn(), padding, stride, [1, 1], 1, list(x.shape))
-    call = partial(torch.mkldnn_convolution, images, packed, b.to_mkldnn(), padding, stride, [1, 1], 1)
+    bias = b[0].to_mkldnn() if b else None
+    call = partial(torch.mkldnn_convolution, images, packed, bias, padding, stride, [1, 1], 1)
     return Run(call, lambda: _arrays([call().to_dense()]), torch.inference_mode())
 
 

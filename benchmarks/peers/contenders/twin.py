@@ -30,13 +30,14 @@ def prepare(case: Case, threads: int) -> dict[str, Run]:
     name = NAMES.get(case.op, case.op)
     inputs = [x, *weights, *([case.labels()] if case.classes else [])]
     forward = partial(getattr(reference, name), *inputs, **case.options)
-    if case.mode != "backward":
+    if case.mode in ("forward", "tape"):
         return {"": Run(forward, lambda: [forward()])}
     grad = case.gradient(np.shape(forward()))
     backward = partial(getattr(reference, f"{name}_grad"), grad, *inputs, **case.options)
+    call = (lambda: (forward(), backward())) if case.mode == "both" else backward
 
     def gradients() -> list[np.ndarray]:
         found = backward()
         return list(found) if isinstance(found, tuple) else [found]
 
-    return {"": Run(backward, gradients)}
+    return {"": Run(call, gradients)}
