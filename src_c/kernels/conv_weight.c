@@ -231,27 +231,38 @@ static void weight_piece(void *context, ptrdiff_t piece, int worker) {
   if (first_band == last_band) memset(sums, 0, (size_t)((end - begin) * width) * sizeof(real));
 }
 
-/* Adds the chunks in order and transposes to (out channel, channel, ky, kx): one output channel a piece. */
+/* Adds the chunks in order and transposes to (out channel, channel, ky, kx). A piece is a block of channels, so few that
+ * their sums stay in the first-level cache while one output channel after the other is taken out of them. */
+static ptrdiff_t unpack_block(const fc_product *p) {
+  return max_size(1, 256 / (p->taps_y * p->taps_x));
+}
+
 static void unpack_piece(void *context, ptrdiff_t piece, int worker) {
   (void)worker;
   const fc_weight_job *job = context;
   const fc_product *p = &job->band;
-  const ptrdiff_t channels = p->out_channels / job->pixels, group = piece / channels, channel = piece % channels;
-  const ptrdiff_t column = channel / FC_PANEL * FC_PANEL, width = panel_width(p->out_channels, column);
-  const ptrdiff_t stride = p->stride_x / job->pixels, kw = p->taps_x - (job->pixels - 1) * stride,
-                  taps = p->taps_y * kw;
-  const real *from = job->sums + group * job->group_sums + column * job->rows + (channel - column);
-  real *to = job->grad_weight + piece * taps * p->in_channels;
-  for (ptrdiff_t tap = 0; tap < taps; tap++)
-    for (ptrdiff_t i = 0; i < p->in_channels; i++) {
-      real total = 0;
-      for (ptrdiff_t pixel = 0; pixel < job->pixels; pixel++) {
-        const ptrdiff_t at = tap / kw * p->taps_x + tap % kw + pixel * stride;
-        const real *sum = from + (at * p->in_channels + i) * width + pixel * channels;
-        for (ptrdiff_t chunk = 0; chunk < job->chunks; chunk++) total += sum[chunk * p->groups * job->group_sums];
+  const ptrdiff_t block = unpack_block(p), blocks = ceil_div(p->in_channels, block);
+  const ptrdiff_t first = piece % blocks * block, last = min_size(p->in_channels, first + block);
+  const ptrdiff_t panel = piece / blocks % p->panels, group = piece / blocks / p->panels;
+  const ptrdiff_t column = panel * FC_PANEL, width = panel_width(p->out_channels, column);
+  const ptrdiff_t stride = p->stride_x / job->pixels, kw = p->taps_x - (job->pixels - 1) * stride;
+  const ptrdiff_t taps = p->taps_y * kw, channels = p->out_channels / job->pixels;
+  const real *sums = job->sums + group * job->group_sums + column * job->rows;
+  const ptrdiff_t end = min_size(channels, column + FC_PANEL), parts = job->pixels * job->chunks;
+  const ptrdiff_t next_pixel = stride * p->in_channels * width + channels, next_chunk = p->groups * job->group_sums;
+  for (ptrdiff_t channel = column; channel < end; channel++) {
+    real *to = job->grad_weight + ((group * channels + channel) * p->in_channels + first) * taps;
+    for (ptrdiff_t i = first; i < last; i++)
+      for (ptrdiff_t ky = 0; ky < p->taps_y; ky++) {
+        const real *sum = sums + (ky * p->taps_x * p->in_channels + i) * width + channel - column;
+        for (ptrdiff_t kx = 0; kx < kw; kx++, sum += p->in_channels * width) {
+          real total = *sum;
+          for (ptrdiff_t part = 1; part < parts; part++)
+            total += sum[part / job->chunks * next_pixel + part % job->chunks * next_chunk];
+          *to++ = total;
+        }
       }
-      to[i * taps + tap] = total;
-    }
+  }
 }
 
 static int kernel_conv2d_grad_weight(const fc_conv2d *c, fc_image x, fc_image grad, void *grad_weight) {
@@ -313,7 +324,8 @@ static int kernel_conv2d_grad_weight(const fc_conv2d *c, fc_image x, fc_image gr
   if (p->scratch) {
     status = fc_parallel(owned * job.row_ranges * job.chunks, work, weight_piece, &job);
     if (status == FC_OK)
-      status = fc_parallel(c->out_channels, (double)job.chunks * c->out_channels * job.rows, unpack_piece, &job);
+      status = fc_parallel(p->groups * p->panels * ceil_div(p->in_channels, unpack_block(p)),
+                           (double)job.chunks * c->out_channels * job.rows, unpack_piece, &job);
     fc_scratch_release(p->scratch);
   }
   fc_scratch_release(job.sums);
