@@ -1,5 +1,5 @@
 # Declarations of src_c/fastconv.h for the binding.
-from libc.stdint cimport uint8_t
+from libc.stdint cimport int64_t, uint8_t
 
 
 cdef extern from "fastconv.h" nogil:
@@ -20,6 +20,10 @@ cdef extern from "fastconv.h" nogil:
         const void *bias
         int clamp
         double low, high
+
+    ctypedef struct fc_sgd:
+        double lr, momentum, dampening, weight_decay
+        int nesterov, first
 
     ctypedef struct fc_table:
         const char *isa
@@ -51,10 +55,26 @@ cdef extern from "fastconv.h" nogil:
         int (*im2col)(const fc_window *window, fc_image x, void *columns) noexcept nogil
         int (*col2im)(const fc_window *window, const void *columns, fc_image x) noexcept nogil
         int (*fma_peak)(ptrdiff_t rounds, double *operations) noexcept nogil
-        int (*relu)(const void *x, void *out, ptrdiff_t n) noexcept nogil
-        int (*relu_grad)(const void *out, const void *grad, void *grad_x, ptrdiff_t n) noexcept nogil
         int (*affine_warp)(fc_image images, const double *matrices, double fill, fc_image out, ptrdiff_t n,
                            ptrdiff_t h, ptrdiff_t w, ptrdiff_t channels) noexcept nogil
+        int (*relu)(const void *x, void *out, ptrdiff_t n) noexcept nogil
+        int (*relu_grad)(const void *out, const void *grad, void *grad_x, ptrdiff_t n) noexcept nogil
+        int (*sigmoid)(const void *x, void *out, ptrdiff_t n) noexcept nogil
+        int (*sigmoid_grad)(const void *out, const void *grad, void *grad_x, ptrdiff_t n) noexcept nogil
+        int (*tanh)(const void *x, void *out, ptrdiff_t n) noexcept nogil
+        int (*tanh_grad)(const void *out, const void *grad, void *grad_x, ptrdiff_t n) noexcept nogil
+        int (*softmax)(const void *x, void *out, ptrdiff_t rows, ptrdiff_t n) noexcept nogil
+        int (*softmax_grad)(const void *out, const void *grad, void *grad_x, ptrdiff_t rows, ptrdiff_t n) noexcept nogil
+        int (*log_softmax)(const void *x, void *out, ptrdiff_t rows, ptrdiff_t n) noexcept nogil
+        int (*log_softmax_grad)(const void *out, const void *grad, void *grad_x, ptrdiff_t rows,
+                                ptrdiff_t n) noexcept nogil
+        int (*check_target)(const int64_t *target, const void *weight, ptrdiff_t rows, ptrdiff_t classes,
+                            int64_t ignore_index, double *total, ptrdiff_t *bad) noexcept nogil
+        int (*cross_entropy)(const void *x, const int64_t *target, const void *weight, void *losses, void *grad,
+                             ptrdiff_t rows, ptrdiff_t classes, int64_t ignore_index, double smoothing, double scale,
+                             double *total) noexcept nogil
+        int (*sgd_update)(void *parameter, const void *grad, void *velocity, ptrdiff_t n,
+                          const fc_sgd *options) noexcept nogil
 
     ctypedef struct fc_isa:
         const char *name

@@ -8,6 +8,7 @@ cimport numpy as cnp
 from cpython.exc cimport PyErr_CheckSignals
 from cpython.long cimport PyLong_CheckExact
 from cpython.tuple cimport PyTuple_CheckExact
+from libc.stdint cimport int64_t
 from libc.stdlib cimport free
 from posix.stdlib cimport posix_memalign
 
@@ -545,31 +546,6 @@ def fma_peak(dtype="float32", ptrdiff_t rounds=100_000):
     return operations
 
 
-# --- activation --------------------------------------------------------------------------------------------
-
-def relu(cnp.ndarray x not None, cnp.ndarray out not None):
-    cdef const fc_table *table = table_of(x)
-    cdef ptrdiff_t n = cnp.PyArray_SIZE(x)
-    cdef void *source = flat(x, table)
-    cdef void *target = flat_out(out, table)
-    cdef int status
-    with nogil:
-        status = table.relu(source, target, n)
-    check(status)
-
-
-def relu_grad(cnp.ndarray out not None, cnp.ndarray grad not None, cnp.ndarray grad_x not None):
-    cdef const fc_table *table = table_of(out)
-    cdef ptrdiff_t n = cnp.PyArray_SIZE(out)
-    cdef void *value = flat(out, table)
-    cdef void *given = flat(grad, table)
-    cdef void *target = flat_out(grad_x, table)
-    cdef int status
-    with nogil:
-        status = table.relu_grad(value, given, target, n)
-    check(status)
-
-
 # --- warp --------------------------------------------------------------------------------------------------
 
 def affine_warp(cnp.ndarray images not None, cnp.ndarray matrices not None, double fill, cnp.ndarray out not None):
@@ -584,4 +560,249 @@ def affine_warp(cnp.ndarray images not None, cnp.ndarray matrices not None, doub
     cdef const double *maps = <const double *>cnp.PyArray_DATA(matrices)
     with nogil:
         status = table.affine_warp(source, maps, fill, target, shape[0], shape[2], shape[3], shape[1])
+    check(status)
+
+
+# --- activation --------------------------------------------------------------------------------------------
+
+cdef extern from "numpy/arrayobject.h":
+    cnp.ndarray PyArray_NewLikeArray(cnp.ndarray prototype, cnp.NPY_ORDER order, void *dtype, int subok)
+
+ctypedef int (*unary_kernel)(const void *x, void *out, ptrdiff_t n) noexcept nogil
+ctypedef int (*binary_kernel)(const void *out, const void *grad, void *grad_x, ptrdiff_t n) noexcept nogil
+
+
+cdef bint is_dense(cnp.ndarray array) noexcept:
+    """Whether the elements fill one stretch of memory, whatever the order of the axes."""
+    if not cnp.PyArray_ISBEHAVED_RO(array):
+        return False
+    if cnp.PyArray_IS_C_CONTIGUOUS(array) or cnp.PyArray_IS_F_CONTIGUOUS(array):
+        return True
+    cdef const cnp.npy_intp *shape = cnp.PyArray_DIMS(array)
+    cdef const cnp.npy_intp *stride = cnp.PyArray_STRIDES(array)
+    cdef int ndim = cnp.PyArray_NDIM(array)
+    cdef cnp.npy_intp filled = cnp.PyArray_ITEMSIZE(array)
+    cdef int step, axis
+    for step in range(ndim):  # one axis a step at least, innermost first
+        for axis in range(ndim):
+            if shape[axis] > 1 and stride[axis] == filled:
+                filled *= shape[axis]
+    return filled == cnp.PyArray_ITEMSIZE(array) * cnp.PyArray_SIZE(array)
+
+
+cdef bint same_layout(cnp.ndarray a, cnp.ndarray b) noexcept:
+    cdef int axis
+    if cnp.PyArray_NDIM(a) != cnp.PyArray_NDIM(b):
+        return False
+    for axis in range(cnp.PyArray_NDIM(a)):
+        if cnp.PyArray_DIM(a, axis) != cnp.PyArray_DIM(b, axis):
+            return False
+        if cnp.PyArray_DIM(a, axis) > 1 and cnp.PyArray_STRIDE(a, axis) != cnp.PyArray_STRIDE(b, axis):
+            return False
+    return True
+
+
+def dense(cnp.ndarray array not None):
+    """`array` itself where its elements fill one stretch of memory, else a copy that does, axes in the same order."""
+    return array if is_dense(array) else array.copy(order="K")
+
+
+def dense_like(cnp.ndarray array not None, cnp.ndarray like not None):
+    """`array` itself where it is laid out as the dense array `like` of the same shape is, else a copy that is."""
+    if same_layout(array, like) and is_dense(array):
+        return array
+    cdef cnp.ndarray copy = PyArray_NewLikeArray(like, cnp.NPY_KEEPORDER, NULL, 0)
+    copy[...] = array
+    return copy
+
+
+cdef void *dense_data(cnp.ndarray array, const fc_table *table, ptrdiff_t n) except? NULL:
+    if not is_dense(array) or cnp.PyArray_ITEMSIZE(array) != table.element_size or cnp.PyArray_SIZE(array) != n:
+        raise TypeError("a kernel needs aligned, dense arrays of one size and floating type")
+    return cnp.PyArray_DATA(array)
+
+
+cdef void *dense_target(cnp.ndarray array, const fc_table *table, ptrdiff_t n) except? NULL:
+    if not cnp.PyArray_ISWRITEABLE(array):
+        raise TypeError("a kernel writes only to writable arrays")
+    return dense_data(array, table, n)
+
+
+cdef int run_unary(unary_kernel kernel, cnp.ndarray x, cnp.ndarray out, const fc_table *table) except -1:
+    cdef ptrdiff_t n = cnp.PyArray_SIZE(x)
+    cdef void *source = dense_data(x, table, n)
+    cdef void *target = dense_target(out, table, n)
+    cdef int status
+    with nogil:
+        status = kernel(source, target, n)
+    return check(status)
+
+
+cdef int run_binary(binary_kernel kernel, cnp.ndarray out, cnp.ndarray grad, cnp.ndarray grad_x,
+                    const fc_table *table) except -1:
+    cdef ptrdiff_t n = cnp.PyArray_SIZE(out)
+    cdef void *value = dense_data(out, table, n)
+    cdef void *given = dense_data(grad, table, n)
+    cdef void *target = dense_target(grad_x, table, n)
+    cdef int status
+    with nogil:
+        status = kernel(value, given, target, n)
+    return check(status)
+
+
+def relu(cnp.ndarray x not None, cnp.ndarray out not None):
+    cdef const fc_table *table = table_of(x)
+    run_unary(table.relu, x, out, table)
+
+
+def relu_grad(cnp.ndarray out not None, cnp.ndarray grad not None, cnp.ndarray grad_x not None):
+    cdef const fc_table *table = table_of(out)
+    run_binary(table.relu_grad, out, grad, grad_x, table)
+
+
+def sigmoid(cnp.ndarray x not None, cnp.ndarray out not None):
+    cdef const fc_table *table = table_of(x)
+    run_unary(table.sigmoid, x, out, table)
+
+
+def sigmoid_grad(cnp.ndarray out not None, cnp.ndarray grad not None, cnp.ndarray grad_x not None):
+    cdef const fc_table *table = table_of(out)
+    run_binary(table.sigmoid_grad, out, grad, grad_x, table)
+
+
+def tanh(cnp.ndarray x not None, cnp.ndarray out not None):
+    cdef const fc_table *table = table_of(x)
+    run_unary(table.tanh, x, out, table)
+
+
+def tanh_grad(cnp.ndarray out not None, cnp.ndarray grad not None, cnp.ndarray grad_x not None):
+    cdef const fc_table *table = table_of(out)
+    run_binary(table.tanh_grad, out, grad, grad_x, table)
+
+
+# --- softmax and loss --------------------------------------------------------------------------------------
+
+ctypedef int (*rows_kernel)(const void *x, void *out, ptrdiff_t rows, ptrdiff_t n) noexcept nogil
+ctypedef int (*rows_grad_kernel)(const void *out, const void *grad, void *grad_x, ptrdiff_t rows,
+                                 ptrdiff_t n) noexcept nogil
+
+
+cdef int rows_of(cnp.ndarray array, cnp.ndarray like, ptrdiff_t *rows, ptrdiff_t *n) except -1:
+    """The sizes of a 2-d array; both arrays must have them."""
+    if cnp.PyArray_NDIM(array) != 2 or cnp.PyArray_NDIM(like) != 2 or (
+            cnp.PyArray_DIM(array, 0) != cnp.PyArray_DIM(like, 0) or cnp.PyArray_DIM(array, 1) != cnp.PyArray_DIM(like, 1)):
+        raise TypeError("a kernel on rows needs 2-d arrays of one shape")
+    rows[0] = cnp.PyArray_DIM(array, 0)
+    n[0] = cnp.PyArray_DIM(array, 1)
+    return 0
+
+
+cdef int run_rows(rows_kernel kernel, cnp.ndarray x, cnp.ndarray out, const fc_table *table) except -1:
+    cdef ptrdiff_t rows, n
+    cdef int status
+    rows_of(x, out, &rows, &n)
+    cdef void *source = flat(x, table)
+    cdef void *target = flat_out(out, table)
+    with nogil:
+        status = kernel(source, target, rows, n)
+    return check(status)
+
+
+cdef int run_rows_grad(rows_grad_kernel kernel, cnp.ndarray out, cnp.ndarray grad, cnp.ndarray grad_x,
+                       const fc_table *table) except -1:
+    cdef ptrdiff_t rows, n
+    cdef int status
+    rows_of(out, grad, &rows, &n)
+    rows_of(out, grad_x, &rows, &n)
+    cdef void *value = flat(out, table)
+    cdef void *given = flat(grad, table)
+    cdef void *target = flat_out(grad_x, table)
+    with nogil:
+        status = kernel(value, given, target, rows, n)
+    return check(status)
+
+
+def softmax(cnp.ndarray x not None, cnp.ndarray out not None):
+    cdef const fc_table *table = table_of(x)
+    run_rows(table.softmax, x, out, table)
+
+
+def softmax_grad(cnp.ndarray out not None, cnp.ndarray grad not None, cnp.ndarray grad_x not None):
+    cdef const fc_table *table = table_of(out)
+    run_rows_grad(table.softmax_grad, out, grad, grad_x, table)
+
+
+def log_softmax(cnp.ndarray x not None, cnp.ndarray out not None):
+    cdef const fc_table *table = table_of(x)
+    run_rows(table.log_softmax, x, out, table)
+
+
+def log_softmax_grad(cnp.ndarray out not None, cnp.ndarray grad not None, cnp.ndarray grad_x not None):
+    cdef const fc_table *table = table_of(out)
+    run_rows_grad(table.log_softmax_grad, out, grad, grad_x, table)
+
+
+cdef const int64_t *labels_of(cnp.ndarray target, ptrdiff_t rows) except NULL:
+    if cnp.PyArray_TYPE(target) != cnp.NPY_INT64 or not cnp.PyArray_ISCARRAY_RO(target) or cnp.PyArray_SIZE(target) != rows:
+        raise TypeError("a kernel needs aligned, C-contiguous int64 labels, one a row")
+    return <const int64_t *>cnp.PyArray_DATA(target)
+
+
+cdef void *weights_of(cnp.ndarray weight, const fc_table *table, ptrdiff_t classes) except? NULL:
+    if weight is None:
+        return NULL
+    if cnp.PyArray_SIZE(weight) != classes:
+        raise TypeError("a kernel needs one weight a class")
+    return flat(weight, table)
+
+
+def check_target(cnp.ndarray x not None, cnp.ndarray target not None, cnp.ndarray weight, int64_t ignore_index):
+    """The sum of the weights of all labels but `ignore_index`, and the first row whose label is no class, or -1."""
+    cdef const fc_table *table = table_of(x)
+    cdef ptrdiff_t rows, classes, bad
+    cdef double total
+    rows_of(x, x, &rows, &classes)
+    cdef const int64_t *labels = labels_of(target, rows)
+    cdef void *weights = weights_of(weight, table, classes)
+    with nogil:
+        table.check_target(labels, weights, rows, classes, ignore_index, &total, &bad)
+    return total, bad
+
+
+def cross_entropy(cnp.ndarray x not None, cnp.ndarray target not None, cnp.ndarray weight, int64_t ignore_index,
+                  double smoothing, double scale, cnp.ndarray losses not None, cnp.ndarray grad):
+    """The sum of losses; `losses` gets each, `grad`, unless None, the gradient of `scale` times the sum."""
+    cdef const fc_table *table = table_of(x)
+    cdef ptrdiff_t rows, classes
+    cdef double total
+    cdef int status
+    rows_of(x, x if grad is None else grad, &rows, &classes)
+    cdef void *source = flat(x, table)
+    cdef const int64_t *labels = labels_of(target, rows)
+    cdef void *weights = weights_of(weight, table, classes)
+    cdef void *each = dense_target(losses, table, rows)
+    cdef void *gradient = NULL if grad is None else flat_out(grad, table)
+    with nogil:
+        status = table.cross_entropy(source, labels, weights, each, gradient, rows, classes, ignore_index, smoothing, scale,
+                                     &total)
+    check(status)
+    return total
+
+
+# --- optimisation ------------------------------------------------------------------------------------------
+
+def sgd_update(cnp.ndarray parameter not None, cnp.ndarray grad not None, cnp.ndarray velocity, double lr,
+               double momentum, double dampening, double weight_decay, bint nesterov, bint first):
+    """One step on `parameter` and, unless it is None, `velocity`, which is written only if this is the `first`."""
+    cdef const fc_table *table = table_of(parameter)
+    cdef ptrdiff_t n = cnp.PyArray_SIZE(parameter)
+    cdef fc_sgd options = fc_sgd(lr, momentum, dampening, weight_decay, nesterov, first)
+    if not same_layout(parameter, grad) or (velocity is not None and not same_layout(parameter, velocity)):
+        raise TypeError("sgd_update needs a parameter, a gradient and a velocity of one shape and layout")
+    cdef void *target = dense_target(parameter, table, n)
+    cdef void *given = dense_data(grad, table, n)
+    cdef void *memory = NULL if velocity is None else dense_target(velocity, table, n)
+    cdef int status
+    with nogil:
+        status = table.sgd_update(target, given, memory, n, &options)
     check(status)

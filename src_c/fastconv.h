@@ -41,6 +41,12 @@ typedef struct {
   double low, high;
 } fc_epilogue;
 
+/* A step of stochastic gradient descent; `first`: there is no velocity yet, it is written only. */
+typedef struct {
+  double lr, momentum, dampening, weight_decay;
+  int nesterov, first;
+} fc_sgd;
+
 #define FC_KERNELS(X)                                                                                                  \
   /* Any 4-d array, strides in elements, to a dense channels-last one. */                                              \
   X(to_channels_last, (const void *x, const ptrdiff_t *stride, const ptrdiff_t *shape, void *out))                     \
@@ -72,12 +78,31 @@ typedef struct {
   X(col2im, (const fc_window *window, const void *columns, fc_image x))                                                \
   /* FMA instructions on 14 independent accumulators, `rounds` times: what the processor can do at most. */            \
   X(fma_peak, (ptrdiff_t rounds, double *operations))                                                                  \
-  /* elementwise, n contiguous elements */                                                                             \
-  X(relu, (const void *x, void *out, ptrdiff_t n))                                                                     \
-  X(relu_grad, (const void *out, const void *grad, void *grad_x, ptrdiff_t n))                                         \
   /* image i resampled bilinearly by matrices[i] (2, 3), output to input pixel (x, y); h, w < 2^31 - 2 */              \
   X(affine_warp, (fc_image images, const double *matrices, double fill, fc_image out, ptrdiff_t n, ptrdiff_t h,        \
-                  ptrdiff_t w, ptrdiff_t channels))
+                  ptrdiff_t w, ptrdiff_t channels))                                                                    \
+  /* Activations: n adjacent elements. A gradient is computed from the result `out`. */                                \
+  X(relu, (const void *x, void *out, ptrdiff_t n))                                                                     \
+  X(relu_grad, (const void *out, const void *grad, void *grad_x, ptrdiff_t n))                                         \
+  X(sigmoid, (const void *x, void *out, ptrdiff_t n))                                                                  \
+  X(sigmoid_grad, (const void *out, const void *grad, void *grad_x, ptrdiff_t n))                                      \
+  X(tanh, (const void *x, void *out, ptrdiff_t n))                                                                     \
+  X(tanh_grad, (const void *out, const void *grad, void *grad_x, ptrdiff_t n))                                         \
+  /* Softmax of rows of n adjacent elements. */                                                                        \
+  X(softmax, (const void *x, void *out, ptrdiff_t rows, ptrdiff_t n))                                                  \
+  X(softmax_grad, (const void *out, const void *grad, void *grad_x, ptrdiff_t rows, ptrdiff_t n))                      \
+  X(log_softmax, (const void *x, void *out, ptrdiff_t rows, ptrdiff_t n))                                              \
+  X(log_softmax_grad, (const void *out, const void *grad, void *grad_x, ptrdiff_t rows, ptrdiff_t n))                  \
+  /* Cross entropy of x (rows, classes). `weight` (classes) may be NULL, and so may `grad`, which gets the gradient    \
+   * of `scale` * the sum of losses; `total` gets that sum, unscaled. Labels have passed check_target, which gives     \
+   * the sum of the weights of all labels but `ignore_index` and the first row whose label is no class, or -1. */      \
+  X(check_target, (const int64_t *target, const void *weight, ptrdiff_t rows, ptrdiff_t classes, int64_t ignore_index, \
+                   double *total, ptrdiff_t *bad))                                                                     \
+  X(cross_entropy,                                                                                                     \
+    (const void *x, const int64_t *target, const void *weight, void *losses, void *grad, ptrdiff_t rows,               \
+     ptrdiff_t classes, int64_t ignore_index, double smoothing, double scale, double *total))                          \
+  /* Stochastic gradient descent on n elements, in place; `velocity` is NULL without momentum. */                      \
+  X(sgd_update, (void *parameter, const void *grad, void *velocity, ptrdiff_t n, const fc_sgd *options))
 
 #define FC_TABLE_FIELD(name, arguments) int(*name) arguments;
 typedef struct {

@@ -2,6 +2,7 @@
  * (a simd header) and an element type (FC_DOUBLE). */
 #include "../fastconv.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "activation.c"
@@ -16,6 +17,9 @@
 #include "im2col.c"
 #include "linear.c"
 #include "warp.c"
+#include "softmax.c"
+#include "loss.c"
+#include "optim.c"
 
 #define FC_PASTE_(isa, type) fc_table_##isa##_##type
 #define FC_PASTE(isa, type) FC_PASTE_(isa, type)

@@ -11,6 +11,7 @@
 #define FC_MR 6 /* 6 x 2 accumulators, 2 weights, 1 broadcast of 16 registers */
 #define FC_NV 2
 #define FC_INLINE static inline __attribute__((always_inline, unused))
+#define FC_WHOLE(n) (__builtin_constant_p(n) && (n) == VL) /* known at compile time to be a whole vector */
 
 #if FC_DOUBLE
 #define VL 4
@@ -34,28 +35,56 @@ static const int32_t v_window[2 * VL] = {-1, -1, -1, -1, -1, -1, -1, -1};
 FC_INLINE __m256i v_first(ptrdiff_t n) { return _mm256_loadu_si256((const __m256i *)(v_window + VL - n)); }
 
 FC_INLINE vec v_load(const real *p) { return V_(loadu)(p); }
-FC_INLINE vec v_load_n(const real *p, ptrdiff_t n) { return V_(maskload)(p, v_first(n)); }
+FC_INLINE vec v_load_n(const real *p, ptrdiff_t n) {
+  return FC_WHOLE(n) ? v_load(p) : V_(maskload)(p, v_first(n));
+}
 FC_INLINE void v_store(real *p, vec a) { V_(storeu)(p, a); }
-FC_INLINE void v_store_n(real *p, vec a, ptrdiff_t n) { V_(maskstore)(p, v_first(n), a); }
-FC_INLINE vec v_load_u8_n(const uint8_t *p, ptrdiff_t n) {
-  uint64_t bytes = 0;
-  memcpy(&bytes, p, (size_t)n);
+FC_INLINE void v_store_n(real *p, vec a, ptrdiff_t n) {
+  if (FC_WHOLE(n))
+    v_store(p, a);
+  else
+    V_(maskstore)(p, v_first(n), a);
+}
+
+typedef __m256i bytes; /* each widened to the size of an element */
+FC_INLINE bytes b_load_n(const uint8_t *p, ptrdiff_t n) {
+  uint64_t packed = 0;
+  if (n == VL)
+    memcpy(&packed, p, VL);
+  else
+    memcpy(&packed, p, (size_t)n);
 #if FC_DOUBLE
-  return _mm256_cvtepi32_pd(_mm_cvtepu8_epi32(_mm_cvtsi64_si128((long long)bytes)));
+  return _mm256_cvtepu8_epi64(_mm_cvtsi64_si128((long long)packed));
 #else
-  return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_cvtsi64_si128((long long)bytes)));
+  return _mm256_cvtepu8_epi32(_mm_cvtsi64_si128((long long)packed));
 #endif
 }
-FC_INLINE void v_store_u8_n(uint8_t *p, vec a, ptrdiff_t n) {
+FC_INLINE void b_store_n(uint8_t *p, bytes a, ptrdiff_t n) {
 #if FC_DOUBLE
-  const __m128i words = _mm_packus_epi32(_mm256_cvtpd_epi32(a), _mm_setzero_si128());
+  const __m128i words = _mm_packus_epi32(_mm256_castsi256_si128(a), _mm256_extracti128_si256(a, 1));
+  const __m128i packed = _mm_shuffle_epi8(words, _mm_set1_epi32(0x0c080400));
 #else
-  const __m256i ints = _mm256_cvtps_epi32(a);
-  const __m128i words = _mm_packus_epi32(_mm256_castsi256_si128(ints), _mm256_extracti128_si256(ints, 1));
+  const __m128i words = _mm_packus_epi32(_mm256_castsi256_si128(a), _mm256_extracti128_si256(a, 1));
+  const __m128i packed = _mm_packus_epi16(words, words);
 #endif
-  const long long bytes = _mm_cvtsi128_si64(_mm_packus_epi16(words, words));
-  memcpy(p, &bytes, (size_t)n);
+  if (n == VL)
+    memcpy(p, &packed, VL);
+  else
+    memcpy(p, &packed, (size_t)n);
 }
+#if FC_DOUBLE
+FC_INLINE bytes b_set1(uint8_t a) { return _mm256_set1_epi64x(a); }
+FC_INLINE mask b_eq(bytes a, bytes b) { return _mm256_castsi256_pd(_mm256_cmpeq_epi64(a, b)); }
+FC_INLINE bytes b_select(mask m, bytes yes, bytes no) {
+  return _mm256_blendv_epi8(no, yes, _mm256_castpd_si256(m));
+}
+#else
+FC_INLINE bytes b_set1(uint8_t a) { return _mm256_set1_epi32(a); }
+FC_INLINE mask b_eq(bytes a, bytes b) { return _mm256_castsi256_ps(_mm256_cmpeq_epi32(a, b)); }
+FC_INLINE bytes b_select(mask m, bytes yes, bytes no) {
+  return _mm256_blendv_epi8(no, yes, _mm256_castps_si256(m));
+}
+#endif
 
 FC_INLINE vec v_zero(void) {
 #if FC_DOUBLE
@@ -76,19 +105,32 @@ FC_INLINE vec v_min(vec a, vec b) { return V_(min)(a, b); }
 FC_INLINE vec v_abs(vec a) { return V_(andnot)(v_set1((real)-0.0), a); }
 FC_INLINE vec v_sqrt(vec a) { return V_(sqrt)(a); }
 FC_INLINE vec v_round(vec a) { return V_(round)(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
-FC_INLINE vec v_exp2i(vec n) {
+FC_INLINE vec v_copysign(vec a, vec b) {
+  const vec sign = v_set1((real)-0.0);
+  return V_(or)(V_(andnot)(sign, a), V_(and)(sign, b));
+}
+FC_INLINE vec v_exp2_(vec n) {
 #if FC_DOUBLE
-  const __m256i wide = _mm256_cvtepi32_epi64(_mm256_cvtpd_epi32(n));
-  return _mm256_castsi256_pd(_mm256_slli_epi64(_mm256_add_epi64(wide, _mm256_set1_epi64x(1023)), 52));
+  return _mm256_castsi256_pd(_mm256_slli_epi64(_mm256_castpd_si256(v_add(n, v_set1(0x1.8p52 + 1023))), 52));
 #else
-  return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127)), 23));
+  return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_castps_si256(v_add(n, v_set1(0x1.8p23f + 127))), 23));
 #endif
+}
+FC_INLINE vec v_scale(vec a, vec n) {
+  const vec half = v_round(v_mul(n, v_set1((real)0.5)));
+  return v_mul(v_mul(a, v_exp2_(half)), v_exp2_(v_sub(n, half)));
 }
 
 FC_INLINE mask v_lt(vec a, vec b) { return V_(cmp)(a, b, _CMP_LT_OQ); }
 FC_INLINE mask v_le(vec a, vec b) { return V_(cmp)(a, b, _CMP_LE_OQ); }
 FC_INLINE mask v_eq(vec a, vec b) { return V_(cmp)(a, b, _CMP_EQ_OQ); }
 FC_INLINE mask v_isnan(vec a) { return V_(cmp)(a, a, _CMP_UNORD_Q); }
+#if FC_DOUBLE
+FC_INLINE mask m_first(ptrdiff_t n) { return _mm256_castsi256_pd(v_first(n)); }
+#else
+FC_INLINE mask m_first(ptrdiff_t n) { return _mm256_castsi256_ps(v_first(n)); }
+#endif
+FC_INLINE mask m_and(mask a, mask b) { return V_(and)(a, b); }
 FC_INLINE mask m_or(mask a, mask b) { return V_(or)(a, b); }
 FC_INLINE mask m_not(mask a) { return V_(xor)(a, V_(cmp)(a, a, _CMP_TRUE_UQ)); }
 FC_INLINE int m_any(mask a) { return V_(movemask)(a) != 0; }

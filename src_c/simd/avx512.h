@@ -10,6 +10,7 @@
 #define FC_MR 14 /* 14 x 2 accumulators, 2 weights, 1 broadcast: the 32 registers; feature maps are 7 * 2^k wide */
 #define FC_NV 2
 #define FC_INLINE static inline __attribute__((always_inline, unused))
+#define FC_WHOLE(n) (__builtin_constant_p(n) && (n) == VL) /* known at compile time to be a whole vector */
 
 #if FC_DOUBLE
 #define VL 8
@@ -31,24 +32,23 @@ typedef __mmask16 mask;
 FC_INLINE mask v_first(ptrdiff_t n) { return (mask)_bzhi_u32(0xffffffffu, (unsigned)n); }
 
 FC_INLINE vec v_load(const real *p) { return V_(loadu)(p); }
-FC_INLINE vec v_load_n(const real *p, ptrdiff_t n) { return V_(maskz_loadu)(v_first(n), p); }
+FC_INLINE vec v_load_n(const real *p, ptrdiff_t n) {
+  return FC_WHOLE(n) ? v_load(p) : V_(maskz_loadu)(v_first(n), p);
+}
 FC_INLINE void v_store(real *p, vec a) { V_(storeu)(p, a); }
-FC_INLINE void v_store_n(real *p, vec a, ptrdiff_t n) { V_(mask_storeu)(p, v_first(n), a); }
-#if FC_DOUBLE
-FC_INLINE vec v_load_u8_n(const uint8_t *p, ptrdiff_t n) {
-  return _mm512_cvtepi32_pd(_mm256_cvtepu8_epi32(_mm_maskz_loadu_epi8(v_first(n), p)));
+FC_INLINE void v_store_n(real *p, vec a, ptrdiff_t n) {
+  if (FC_WHOLE(n))
+    v_store(p, a);
+  else
+    V_(mask_storeu)(p, v_first(n), a);
 }
-FC_INLINE void v_store_u8_n(uint8_t *p, vec a, ptrdiff_t n) {
-  _mm256_mask_cvtepi32_storeu_epi8(p, v_first(n), _mm512_cvtpd_epi32(a));
-}
-#else
-FC_INLINE vec v_load_u8_n(const uint8_t *p, ptrdiff_t n) {
-  return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_maskz_loadu_epi8(v_first(n), p)));
-}
-FC_INLINE void v_store_u8_n(uint8_t *p, vec a, ptrdiff_t n) {
-  _mm512_mask_cvtepi32_storeu_epi8(p, v_first(n), _mm512_cvtps_epi32(a));
-}
-#endif
+
+typedef __m128i bytes;
+FC_INLINE bytes b_load_n(const uint8_t *p, ptrdiff_t n) { return _mm_maskz_loadu_epi8(v_first(n), p); }
+FC_INLINE void b_store_n(uint8_t *p, bytes a, ptrdiff_t n) { _mm_mask_storeu_epi8(p, v_first(n), a); }
+FC_INLINE bytes b_set1(uint8_t a) { return _mm_set1_epi8((char)a); }
+FC_INLINE mask b_eq(bytes a, bytes b) { return (mask)_mm_cmpeq_epi8_mask(a, b); }
+FC_INLINE bytes b_select(mask m, bytes yes, bytes no) { return _mm_mask_blend_epi8(m, no, yes); }
 
 FC_INLINE vec v_zero(void) {
 #if FC_DOUBLE
@@ -69,12 +69,18 @@ FC_INLINE vec v_min(vec a, vec b) { return V_(min)(a, b); }
 FC_INLINE vec v_abs(vec a) { return V_(abs)(a); }
 FC_INLINE vec v_sqrt(vec a) { return V_(sqrt)(a); }
 FC_INLINE vec v_round(vec a) { return V_(roundscale)(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
-FC_INLINE vec v_exp2i(vec n) { return V_(scalef)(v_set1(1), n); }
+FC_INLINE vec v_copysign(vec a, vec b) {
+  const vec sign = v_set1((real)-0.0);
+  return V_(or)(V_(andnot)(sign, a), V_(and)(sign, b));
+}
+FC_INLINE vec v_scale(vec a, vec n) { return V_(scalef)(a, n); }
 
 FC_INLINE mask v_lt(vec a, vec b) { return V_CMP(a, b, _CMP_LT_OQ); }
 FC_INLINE mask v_le(vec a, vec b) { return V_CMP(a, b, _CMP_LE_OQ); }
 FC_INLINE mask v_eq(vec a, vec b) { return V_CMP(a, b, _CMP_EQ_OQ); }
 FC_INLINE mask v_isnan(vec a) { return V_CMP(a, a, _CMP_UNORD_Q); }
+FC_INLINE mask m_first(ptrdiff_t n) { return v_first(n); }
+FC_INLINE mask m_and(mask a, mask b) { return (mask)(a & b); }
 FC_INLINE mask m_or(mask a, mask b) { return (mask)(a | b); }
 FC_INLINE mask m_not(mask a) { return (mask)~a; }
 FC_INLINE int m_any(mask a) { return a != 0; }

@@ -11,6 +11,7 @@
 #define FC_MR 8 /* 8 x 2 accumulators of 32 registers: with 24 of them GCC 12 spills */
 #define FC_NV 2
 #define FC_INLINE static inline __attribute__((always_inline, unused))
+#define FC_WHOLE(n) (__builtin_constant_p(n) && (n) == VL) /* known at compile time to be a whole vector */
 
 #if FC_DOUBLE
 #define VL 2
@@ -28,26 +29,34 @@ typedef uint32x4_t mask;
 
 FC_INLINE vec v_load(const real *p) { return V_(vld1)(p); }
 FC_INLINE vec v_load_n(const real *p, ptrdiff_t n) {
+  if (FC_WHOLE(n)) return v_load(p);
   real lane[VL] = {0};
   memcpy(lane, p, (size_t)n * sizeof(real));
   return v_load(lane);
 }
 FC_INLINE void v_store(real *p, vec a) { V_(vst1)(p, a); }
 FC_INLINE void v_store_n(real *p, vec a, ptrdiff_t n) {
-  real lane[VL];
-  v_store(lane, a);
-  memcpy(p, lane, (size_t)n * sizeof(real));
+  if (FC_WHOLE(n)) {
+    v_store(p, a);
+  } else {
+    real lane[VL];
+    v_store(lane, a);
+    memcpy(p, lane, (size_t)n * sizeof(real));
+  }
 }
-FC_INLINE vec v_load_u8_n(const uint8_t *p, ptrdiff_t n) {
-  real lane[VL] = {0};
-  for (ptrdiff_t i = 0; i < n; i++) lane[i] = p[i];
-  return v_load(lane);
+
+typedef mask bytes; /* each widened to the size of an element */
+FC_INLINE bytes b_load_n(const uint8_t *p, ptrdiff_t n) {
+  bytes a = {0};
+  for (ptrdiff_t i = 0; i < n; i++) a[i] = p[i];
+  return a;
 }
-FC_INLINE void v_store_u8_n(uint8_t *p, vec a, ptrdiff_t n) {
-  real lane[VL];
-  v_store(lane, a);
-  for (ptrdiff_t i = 0; i < n; i++) p[i] = (uint8_t)lane[i];
+FC_INLINE void b_store_n(uint8_t *p, bytes a, ptrdiff_t n) {
+  for (ptrdiff_t i = 0; i < n; i++) p[i] = (uint8_t)a[i];
 }
+FC_INLINE bytes b_set1(uint8_t a) { return (bytes){0} + a; }
+FC_INLINE mask b_eq(bytes a, bytes b) { return (mask)(a == b); }
+FC_INLINE bytes b_select(mask m, bytes yes, bytes no) { return (m & yes) | (~m & no); }
 
 #if FC_DOUBLE
 FC_INLINE vec v_set1(real a) { return vdupq_n_f64(a); }
@@ -67,17 +76,31 @@ FC_INLINE vec v_min(vec a, vec b) { return V_(vbsl)(V_(vclt)(a, b), a, b); }
 FC_INLINE vec v_abs(vec a) { return V_(vabs)(a); }
 FC_INLINE vec v_sqrt(vec a) { return V_(vsqrt)(a); }
 FC_INLINE vec v_round(vec a) { return V_(vrndn)(a); }
-FC_INLINE vec v_exp2i(vec n) {
 #if FC_DOUBLE
-  return vreinterpretq_f64_s64(vshlq_n_s64(vaddq_s64(vcvtnq_s64_f64(n), vdupq_n_s64(1023)), 52));
+FC_INLINE vec v_copysign(vec a, vec b) { return vbslq_f64(vdupq_n_u64(UINT64_C(1) << 63), b, a); }
+FC_INLINE vec v_exp2_(vec n) {
+  return vreinterpretq_f64_u64(vshlq_n_u64(vreinterpretq_u64_f64(v_add(n, v_set1(0x1.8p52 + 1023))), 52));
+}
 #else
-  return vreinterpretq_f32_s32(vshlq_n_s32(vaddq_s32(vcvtnq_s32_f32(n), vdupq_n_s32(127)), 23));
+FC_INLINE vec v_copysign(vec a, vec b) { return vbslq_f32(vdupq_n_u32(UINT32_C(1) << 31), b, a); }
+FC_INLINE vec v_exp2_(vec n) {
+  return vreinterpretq_f32_u32(vshlq_n_u32(vreinterpretq_u32_f32(v_add(n, v_set1(0x1.8p23f + 127))), 23));
+}
 #endif
+FC_INLINE vec v_scale(vec a, vec n) {
+  const vec half = v_round(v_mul(n, v_set1((real)0.5)));
+  return v_mul(v_mul(a, v_exp2_(half)), v_exp2_(v_sub(n, half)));
 }
 
 FC_INLINE mask v_lt(vec a, vec b) { return V_(vclt)(a, b); }
 FC_INLINE mask v_le(vec a, vec b) { return V_(vcle)(a, b); }
 FC_INLINE mask v_eq(vec a, vec b) { return V_(vceq)(a, b); }
+FC_INLINE mask m_first(ptrdiff_t n) {
+  mask a = {0};
+  for (ptrdiff_t i = 0; i < n; i++) a[i] = (__typeof__(a[0]))-1;
+  return a;
+}
+FC_INLINE mask m_and(mask a, mask b) { return a & b; }
 FC_INLINE mask m_or(mask a, mask b) { return a | b; }
 FC_INLINE mask m_not(mask a) { return ~a; }
 FC_INLINE mask v_isnan(vec a) { return m_not(V_(vceq)(a, a)); }

@@ -6,7 +6,7 @@
  *   FC_MR, FC_NV  the register tile of the micro-kernel: FC_MR rows times FC_NV vectors
  *
  * Loads and stores need no alignment. The `_n` forms touch the first n elements only, 0 <= n <= VL; what a
- * partial load leaves out is zero. v_max(a, b) and v_min(a, b) return b where either is NaN. */
+ * partial load leaves out is zero; with a constant n = VL they are the plain forms. v_max(a, b) and v_min(a, b) return b where either is NaN. */
 #ifndef FC_SIMD_H
 #define FC_SIMD_H
 
@@ -37,11 +37,16 @@ FC_INLINE void v_store(real *p, vec a) { *p = a; }
 FC_INLINE void v_store_n(real *p, vec a, ptrdiff_t n) {
   if (n > 0) *p = a;
 }
-/* indices held as whole numbers in a vector (0..255, 0..65535), stored as bytes or as 16 bits */
-FC_INLINE vec v_load_u8_n(const uint8_t *p, ptrdiff_t n) { return n > 0 ? (real)*p : 0; }
-FC_INLINE void v_store_u8_n(uint8_t *p, vec a, ptrdiff_t n) {
+
+/* VL small whole numbers, 0 .. 255, kept in whatever form suits the masks of this instruction set */
+typedef uint32_t bytes;
+FC_INLINE bytes b_load_n(const uint8_t *p, ptrdiff_t n) { return n > 0 ? *p : 0; }
+FC_INLINE void b_store_n(uint8_t *p, bytes a, ptrdiff_t n) {
   if (n > 0) *p = (uint8_t)a;
 }
+FC_INLINE bytes b_set1(uint8_t a) { return a; }
+FC_INLINE mask b_eq(bytes a, bytes b) { return a == b; }
+FC_INLINE bytes b_select(mask m, bytes yes, bytes no) { return m ? yes : no; }
 
 /* making vectors */
 FC_INLINE vec v_zero(void) { return 0; }
@@ -59,16 +64,31 @@ FC_INLINE vec v_abs(vec a) { return FC_DOUBLE ? (vec)fabs((double)a) : (vec)fabs
 FC_INLINE vec v_sqrt(vec a) { return FC_DOUBLE ? (vec)sqrt((double)a) : (vec)sqrtf((float)a); }
 /* to the nearest whole number, halves to even */
 FC_INLINE vec v_round(vec a) { return FC_DOUBLE ? (vec)rint((double)a) : (vec)rintf((float)a); }
-/* 2 to the power n, n a whole number in the range of normal exponents */
-FC_INLINE vec v_exp2i(vec n) {
+/* the magnitude of a with the sign of b */
+FC_INLINE vec v_copysign(vec a, vec b) {
+  return FC_DOUBLE ? (vec)copysign((double)a, (double)b) : (vec)copysignf((float)a, (float)b);
+}
+/* a * 2^n, a near 1 and n a whole number at most twice as large as the exponents of normal numbers; rounded once.
+ * Half of n is added to each of two exponents, since 2^n itself need not be a number. */
+FC_INLINE vec v_exp2_(vec n) {
   real result;
 #if FC_DOUBLE
-  const uint64_t bits = (uint64_t)((int64_t)n + 1023) << 52;
+  uint64_t bits;
+  const double shifted = n + (0x1.8p52 + 1023); /* the low bits now hold n + 1023 */
+  memcpy(&bits, &shifted, sizeof bits);
+  bits <<= 52;
 #else
-  const uint32_t bits = (uint32_t)((int32_t)n + 127) << 23;
+  uint32_t bits;
+  const float shifted = n + (0x1.8p23f + 127);
+  memcpy(&bits, &shifted, sizeof bits);
+  bits <<= 23;
 #endif
   memcpy(&result, &bits, sizeof result);
   return result;
+}
+FC_INLINE vec v_scale(vec a, vec n) {
+  const vec half = v_round(n * (real)0.5);
+  return a * v_exp2_(half) * v_exp2_(n - half);
 }
 
 /* comparison (false where either is NaN) and choice */
@@ -76,6 +96,8 @@ FC_INLINE mask v_lt(vec a, vec b) { return a < b; }
 FC_INLINE mask v_le(vec a, vec b) { return a <= b; }
 FC_INLINE mask v_eq(vec a, vec b) { return a == b; }
 FC_INLINE mask v_isnan(vec a) { return a != a; }
+FC_INLINE mask m_first(ptrdiff_t n) { return n > 0; } /* the first n elements */
+FC_INLINE mask m_and(mask a, mask b) { return a & b; }
 FC_INLINE mask m_or(mask a, mask b) { return a | b; }
 FC_INLINE mask m_not(mask a) { return !a; }
 FC_INLINE int m_any(mask a) { return a; }

@@ -1,0 +1,51 @@
+"""Losses as layers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastconv import functional as F
+from fastconv.layers.module import Buffer, Module
+from fastconv.tensor import Tensor
+
+__all__ = ["CrossEntropyLoss"]
+
+
+class CrossEntropyLoss(Module):
+    """The mean of ``-log softmax(input)[label]``, see :func:`fastconv.functional.cross_entropy`.
+
+    Parameters
+    ----------
+    weight : array_like, optional
+        What each class counts, (C,).
+    ignore_index : int
+        A label that counts nothing.
+    reduction : {"mean", "sum", "none"}
+        What to do with the losses.
+    label_smoothing : float
+        From 0 to 1.
+
+    Examples
+    --------
+    >>> CrossEntropyLoss()([[0.0, 0.0]], [1])
+    tensor(0.6931)
+    """
+
+    def __init__(
+        self,
+        weight: Any = None,
+        ignore_index: int = -100,
+        reduction: str = "mean",
+        label_smoothing: float = 0.0,
+    ) -> None:
+        self.weight = None if weight is None else Buffer(weight)
+        self.ignore_index = ignore_index
+        self.reduction = reduction
+        self.label_smoothing = label_smoothing
+
+    def forward(self, input: Any, target: Any) -> Tensor:
+        """Return the loss of scores `input` (N, C, ...) for labels `target` (N, ...)."""
+        return F.cross_entropy(input, target, self.weight, self.ignore_index, self.reduction, self.label_smoothing)
+
+    def extra_repr(self) -> str:
+        return f"reduction={self.reduction!r}, label_smoothing={self.label_smoothing:g}"
