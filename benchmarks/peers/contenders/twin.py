@@ -9,6 +9,7 @@ import numpy as np
 from benchmarks.peers.cases import Case
 from benchmarks.peers.contenders import Run
 from fastconv import reference
+from fastconv.reference.lenet import LeNet5
 
 NAMES = {"conv2d": "conv2d_im2col"}
 
@@ -22,7 +23,7 @@ def prepare(case: Case, threads: int) -> dict[str, Run]:
     """The matrix products take as many threads as the environment says."""
     x, *weights = case.arrays()
     if case.op == "lenet5":
-        net = reference.LeNet5(weights)
+        net = LeNet5(weights)
         if case.mode == "forward":
             return {"": Run(partial(net.forward, x), lambda: [net.forward(x)])}
         step = partial(net.step, x, case.labels(), **case.options)

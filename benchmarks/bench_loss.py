@@ -1,0 +1,36 @@
+"""Cross entropy on the scores of LeNet-5 and of a thousand classes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from benchmarks.conftest import Race, randn
+from fastconv import Tensor, functional, reference
+
+cases = pytest.mark.parametrize("classes", [10, 1000])
+
+
+def _scores(classes: int) -> list[np.ndarray]:
+    return [randn(64, classes), np.random.default_rng(1).integers(0, classes, 64)]
+
+
+@cases
+def test_cross_entropy(race: Race, classes: int) -> None:
+    race.forward("cross_entropy", _scores(classes), f"64x{classes}")
+
+
+@cases
+def test_cross_entropy_with_gradient(race: Race, classes: int) -> None:
+    """Both together: fastconv computes the gradient on the way to the loss."""
+    scores, labels = _scores(classes)
+    x, one = Tensor(scores, requires_grad=True), np.ones((), np.float32)
+
+    def ours() -> tuple[object, ...]:
+        loss = functional.cross_entropy(x, labels)
+        return (loss, *loss.node.backward(one))
+
+    def twin() -> tuple[object, ...]:
+        return reference.cross_entropy(scores, labels), reference.cross_entropy_grad(one, scores, labels)
+
+    race.run(f"cross_entropy with gradient 64x{classes}", ours, twin)
