@@ -12,6 +12,8 @@ cdef extern from "fastconv.h" nogil:
         ptrdiff_t kh, kw, out_h, out_w
         ptrdiff_t stride_y, stride_x, pad_y, pad_x, dilation_y, dilation_x
 
+    int fc_pool_planes(const fc_window *window)
+
     ctypedef struct fc_conv2d:
         fc_window window
         ptrdiff_t out_channels, groups
@@ -73,6 +75,13 @@ cdef extern from "fastconv.h" nogil:
         int (*cross_entropy)(const void *x, const int64_t *target, const void *weight, void *losses, void *grad,
                              ptrdiff_t rows, ptrdiff_t classes, int64_t ignore_index, double smoothing, double scale,
                              double *total) noexcept nogil
+        int (*max_pool2d)(const fc_window *window, fc_image x, fc_image out, uint8_t *winners) noexcept nogil
+        int (*max_pool2d_grad)(const fc_window *window, fc_image grad, const uint8_t *winners,
+                               fc_image grad_x) noexcept nogil
+        int (*avg_pool2d)(const fc_window *window, fc_image x, fc_image out, int count_include_pad,
+                          ptrdiff_t divisor) noexcept nogil
+        int (*avg_pool2d_grad)(const fc_window *window, fc_image grad, fc_image grad_x, int count_include_pad,
+                               ptrdiff_t divisor) noexcept nogil
         int (*sgd_update)(void *parameter, const void *grad, void *velocity, ptrdiff_t n,
                           const fc_sgd *options) noexcept nogil
 

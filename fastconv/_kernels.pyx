@@ -8,7 +8,7 @@ cimport numpy as cnp
 from cpython.exc cimport PyErr_CheckSignals
 from cpython.long cimport PyLong_CheckExact
 from cpython.tuple cimport PyTuple_CheckExact
-from libc.stdint cimport int64_t
+from libc.stdint cimport int64_t, uint8_t
 from libc.stdlib cimport free
 from posix.stdlib cimport posix_memalign
 
@@ -291,11 +291,12 @@ cdef class Window:
     """The geometry of a window that slides over an image: `fc_window`, made once for each shape and set of options.
 
     Nothing is checked here: `fastconv.functional._window` computes the numbers. `shape` is the input's, `out_shape` the
-    result's with as many channels as the input has, both (N, C, H, W).
+    result's with as many channels as the input has, both (N, C, H, W). `winner_bytes` is what max pooling keeps.
     """
     cdef fc_window geometry
     cdef readonly tuple shape, out_shape
     cdef readonly bint plain  # stride and dilation are 1
+    cdef readonly ptrdiff_t winner_bytes
 
     def __cinit__(self, ptrdiff_t batch, ptrdiff_t h, ptrdiff_t w, ptrdiff_t channels, ptrdiff_t kh, ptrdiff_t kw,
                   ptrdiff_t out_h, ptrdiff_t out_w, ptrdiff_t stride_y, ptrdiff_t stride_x, ptrdiff_t pad_y,
@@ -308,6 +309,7 @@ cdef class Window:
         self.plain = stride_y == stride_x == dilation_y == dilation_x == 1
         self.shape = (batch, channels, h, w)
         self.out_shape = (batch, channels, out_h, out_w)
+        self.winner_bytes = batch * channels * out_h * out_w * fc_pool_planes(g)
 
 
 # --- convolution -------------------------------------------------------------------------------------------
@@ -787,6 +789,80 @@ def cross_entropy(cnp.ndarray x not None, cnp.ndarray target not None, cnp.ndarr
                                      &total)
     check(status)
     return total
+
+
+# --- pooling -----------------------------------------------------------------------------------------------
+
+cdef int pool_image(cnp.ndarray array, const fc_table *table, fc_image *image, const fc_window *window, bint output,
+                    bint written) except -1:
+    """Describes an array with the shape of the window's input or output."""
+    cdef ptrdiff_t h = window.out_h if output else window.h
+    cdef ptrdiff_t w = window.out_w if output else window.w
+    image_of(array, table, image)
+    if (cnp.PyArray_DIM(array, 0) != window.batch or cnp.PyArray_DIM(array, 1) != window.channels
+            or cnp.PyArray_DIM(array, 2) != h or cnp.PyArray_DIM(array, 3) != w):
+        raise TypeError("a pooling kernel needs arrays of the window's shapes")
+    if written and not cnp.PyArray_ISWRITEABLE(array):
+        raise TypeError("a kernel writes only to writable arrays")
+    return 0
+
+
+cdef uint8_t *winners_of(cnp.ndarray winners, Window window) except? NULL:
+    if cnp.PyArray_TYPE(winners) != cnp.NPY_UINT8 or not cnp.PyArray_ISCARRAY(winners) or (
+            cnp.PyArray_SIZE(winners) != window.winner_bytes):
+        raise TypeError("max pooling needs window.winner_bytes bytes for the winners")
+    return <uint8_t *>cnp.PyArray_DATA(winners)
+
+
+def max_pool2d(Window window not None, cnp.ndarray x not None, cnp.ndarray out not None, cnp.ndarray winners):
+    """`winners` (window.winner_bytes bytes) is None where no gradient is wanted."""
+    cdef const fc_table *table = table_of(x)
+    cdef fc_image source, target
+    cdef int status
+    pool_image(x, table, &source, &window.geometry, False, False)
+    pool_image(out, table, &target, &window.geometry, True, True)
+    cdef uint8_t *kept = NULL if winners is None else winners_of(winners, window)
+    with nogil:
+        status = table.max_pool2d(&window.geometry, source, target, kept)
+    check(status)
+
+
+def max_pool2d_grad(Window window not None, cnp.ndarray grad not None, cnp.ndarray winners not None,
+                    cnp.ndarray grad_x not None):
+    cdef const fc_table *table = table_of(grad)
+    cdef fc_image source, target
+    cdef int status
+    pool_image(grad, table, &source, &window.geometry, True, False)
+    pool_image(grad_x, table, &target, &window.geometry, False, True)
+    cdef uint8_t *kept = winners_of(winners, window)
+    with nogil:
+        status = table.max_pool2d_grad(&window.geometry, source, kept, target)
+    check(status)
+
+
+def avg_pool2d(Window window not None, cnp.ndarray x not None, cnp.ndarray out not None, bint count_include_pad,
+               ptrdiff_t divisor):
+    """`divisor` 0: the number of taps that count."""
+    cdef const fc_table *table = table_of(x)
+    cdef fc_image source, target
+    cdef int status
+    pool_image(x, table, &source, &window.geometry, False, False)
+    pool_image(out, table, &target, &window.geometry, True, True)
+    with nogil:
+        status = table.avg_pool2d(&window.geometry, source, target, count_include_pad, divisor)
+    check(status)
+
+
+def avg_pool2d_grad(Window window not None, cnp.ndarray grad not None, cnp.ndarray grad_x not None,
+                    bint count_include_pad, ptrdiff_t divisor):
+    cdef const fc_table *table = table_of(grad)
+    cdef fc_image source, target
+    cdef int status
+    pool_image(grad, table, &source, &window.geometry, True, False)
+    pool_image(grad_x, table, &target, &window.geometry, False, True)
+    with nogil:
+        status = table.avg_pool2d_grad(&window.geometry, source, target, count_include_pad, divisor)
+    check(status)
 
 
 # --- optimisation ------------------------------------------------------------------------------------------

@@ -27,6 +27,14 @@ typedef struct {
   ptrdiff_t stride_y, stride_x, pad_y, pad_x, dilation_y, dilation_x;
 } fc_window;
 
+/* Max pooling keeps which tap (ky * kw + kx) won each window, one byte of that number a plane, the lowest first; a plane
+ * has the outputs in the order (N, H, W, C). One plane is enough up to 256 taps, two up to 65536. */
+static inline int fc_pool_planes(const fc_window *window) {
+  int planes = 1;
+  for (ptrdiff_t largest = (window->kh * window->kw - 1) >> 8; largest > 0; largest >>= 8) planes++;
+  return planes;
+}
+
 /* A convolution: its window, the output channels and the groups. */
 typedef struct {
   fc_window window;
@@ -101,6 +109,13 @@ typedef struct {
   X(cross_entropy,                                                                                                     \
     (const void *x, const int64_t *target, const void *weight, void *losses, void *grad, ptrdiff_t rows,               \
      ptrdiff_t classes, int64_t ignore_index, double smoothing, double scale, double *total))                          \
+  /* Pooling of x to out, or of grad to grad_x. Where `winners` is not NULL, max pooling keeps in it what its gradient \
+   * needs, fc_pool_planes(window) bytes an output. `divisor` 0: the number of taps that count. */                     \
+  X(max_pool2d, (const fc_window *window, fc_image x, fc_image out, uint8_t *winners))                                 \
+  X(max_pool2d_grad, (const fc_window *window, fc_image grad, const uint8_t *winners, fc_image grad_x))                \
+  X(avg_pool2d, (const fc_window *window, fc_image x, fc_image out, int count_include_pad, ptrdiff_t divisor))         \
+  X(avg_pool2d_grad,                                                                                                   \
+    (const fc_window *window, fc_image grad, fc_image grad_x, int count_include_pad, ptrdiff_t divisor))               \
   /* Stochastic gradient descent on n elements, in place; `velocity` is NULL without momentum. */                      \
   X(sgd_update, (void *parameter, const void *grad, void *velocity, ptrdiff_t n, const fc_sgd *options))
 

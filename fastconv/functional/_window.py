@@ -82,18 +82,18 @@ def _window(
     batch, channels, *size = shape
     spans = [d * (k - 1) + 1 for d, k in zip(dilation, kernel, strict=True)]
     padded = [n + 2 * p for n, p in zip(size, padding, strict=True)]
-    if spans[0] > padded[0] or spans[1] > padded[1]:
-        raise ShapeError(
-            f"{op}: kernel_size {kernel} with dilation {dilation} spans {spans[0]}x{spans[1]} pixels, "
-            f"but the input with its padding has {padded[0]}x{padded[1]}"
-        )
     out = []
     for n, p, s, total, span in zip(size, padding, stride, padded, spans, strict=True):
         steps, rest = divmod(total - span, s)
         if ceil_mode and rest and (steps + 1) * s < n + p:
             steps += 1
         out.append(steps + 1)
-    # No output is larger than the padded input, and no kernel has more taps.
+    if min(out) < 1:
+        raise ShapeError(
+            f"{op}: kernel_size {kernel} with dilation {dilation} spans {spans[0]}x{spans[1]} pixels, "
+            f"but the input with its padding has {padded[0]}x{padded[1]}"
+        )
+    # No output is larger than the padded input.
     if max(batch, 1) * channels * padded[0] * padded[1] >= _MOST_ELEMENTS:
         raise ShapeError(
             f"{op}: input of shape {shape} with padding {padding} makes arrays of more than {_MOST_ELEMENTS} elements"

@@ -7,10 +7,12 @@ from fastconv.layers.dropout import Dropout
 from fastconv.layers.linear import Linear
 from fastconv.layers.loss import CrossEntropyLoss
 from fastconv.layers.module import Buffer, Module
+from fastconv.layers.pool import AvgPool2d, MaxPool2d
 from fastconv.layers.shape import Flatten
 from fastconv.parameter import Parameter
 
 __all__ = [
+    "AvgPool2d",
     "Buffer",
     "Conv2d",
     "CrossEntropyLoss",
@@ -18,6 +20,7 @@ __all__ = [
     "Flatten",
     "Linear",
     "LogSoftmax",
+    "MaxPool2d",
     "Module",
     "Parameter",
     "ReLU",

@@ -4,13 +4,14 @@ A function ``f(*arrays, **options)`` takes and returns arrays. Its gradient ``f_
 takes the gradient of the result and returns one array for each array that has one, a tuple where there are several.
 """
 
-from fastconv.reference import activation, conv, elementwise, loss, reduce, shape, warp
+from fastconv.reference import activation, conv, elementwise, loss, pool, reduce, shape, warp
 from fastconv.reference import linear as linear_twins
 from fastconv.reference.activation import *  # noqa: F403
 from fastconv.reference.conv import *  # noqa: F403
 from fastconv.reference.elementwise import *  # noqa: F403
 from fastconv.reference.linear import *  # noqa: F403
 from fastconv.reference.loss import *  # noqa: F403
+from fastconv.reference.pool import *  # noqa: F403
 from fastconv.reference.reduce import *  # noqa: F403
 from fastconv.reference.shape import *  # noqa: F403
 from fastconv.reference.warp import *  # noqa: F403
@@ -21,6 +22,7 @@ __all__ = [
     *elementwise.__all__,
     *linear_twins.__all__,
     *loss.__all__,
+    *pool.__all__,
     *reduce.__all__,
     *shape.__all__,
     *warp.__all__,

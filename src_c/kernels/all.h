@@ -20,6 +20,8 @@
 #include "softmax.c"
 #include "loss.c"
 #include "optim.c"
+#include "pool.c"
+#include "pool_grad.c"
 
 #define FC_PASTE_(isa, type) fc_table_##isa##_##type
 #define FC_PASTE(isa, type) FC_PASTE_(isa, type)

@@ -136,6 +136,28 @@ FC_INLINE mask m_not(mask a) { return V_(xor)(a, V_(cmp)(a, a, _CMP_TRUE_UQ)); }
 FC_INLINE int m_any(mask a) { return V_(movemask)(a) != 0; }
 FC_INLINE vec v_select(mask m, vec yes, vec no) { return V_(blendv)(no, yes, m); }
 
+typedef __m256i permutation; /* of 32-bit halves in double; bit 3 chooses the second vector in both */
+#if FC_DOUBLE
+FC_INLINE permutation v_permutation(const uint8_t *index) {
+  int32_t half[2 * VL];
+  for (int i = 0; i < 2 * VL; i++) half[i] = 2 * index[i / 2] + i % 2;
+  return _mm256_loadu_si256((const __m256i *)half);
+}
+FC_INLINE vec v_permute(vec a, vec b, permutation p) {
+  const __m256 from_a = _mm256_permutevar8x32_ps(_mm256_castpd_ps(a), p);
+  const __m256 from_b = _mm256_permutevar8x32_ps(_mm256_castpd_ps(b), p);
+  return _mm256_castps_pd(_mm256_blendv_ps(from_a, from_b, _mm256_castsi256_ps(_mm256_slli_epi32(p, 28))));
+}
+#else
+FC_INLINE permutation v_permutation(const uint8_t *index) {
+  return _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)index));
+}
+FC_INLINE vec v_permute(vec a, vec b, permutation p) {
+  const __m256 from_a = _mm256_permutevar8x32_ps(a, p), from_b = _mm256_permutevar8x32_ps(b, p);
+  return _mm256_blendv_ps(from_a, from_b, _mm256_castsi256_ps(_mm256_slli_epi32(p, 28)));
+}
+#endif
+
 FC_INLINE real v_sum(vec a) {
   real lane[VL], total[VL / 2];
   v_store(lane, a);

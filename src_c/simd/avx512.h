@@ -86,6 +86,18 @@ FC_INLINE mask m_not(mask a) { return (mask)~a; }
 FC_INLINE int m_any(mask a) { return a != 0; }
 FC_INLINE vec v_select(mask m, vec yes, vec no) { return V_(mask_blend)(m, no, yes); }
 
+typedef __m512i permutation;
+#if FC_DOUBLE
+FC_INLINE permutation v_permutation(const uint8_t *index) {
+  return _mm512_cvtepu8_epi64(_mm_loadl_epi64((const __m128i *)index));
+}
+#else
+FC_INLINE permutation v_permutation(const uint8_t *index) {
+  return _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)index));
+}
+#endif
+FC_INLINE vec v_permute(vec a, vec b, permutation p) { return V_(permutex2var)(a, p, b); }
+
 FC_INLINE real v_sum(vec a) { return V_(reduce_add)(a); }
 FC_INLINE real v_hmax(vec a) { return V_(reduce_max)(a); }
 

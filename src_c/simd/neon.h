@@ -107,6 +107,17 @@ FC_INLINE mask v_isnan(vec a) { return m_not(V_(vceq)(a, a)); }
 FC_INLINE int m_any(mask a) { return vmaxvq_u32((uint32x4_t)a) != 0; }
 FC_INLINE vec v_select(mask m, vec yes, vec no) { return V_(vbsl)(m, yes, no); }
 
+typedef uint8x16_t permutation; /* of bytes */
+FC_INLINE permutation v_permutation(const uint8_t *index) {
+  uint8_t byte[16];
+  for (size_t i = 0; i < sizeof byte; i++) byte[i] = (uint8_t)(index[i / sizeof(real)] * sizeof(real) + i % sizeof(real));
+  return vld1q_u8(byte);
+}
+FC_INLINE vec v_permute(vec a, vec b, permutation p) {
+  const uint8x16x2_t both = {{(uint8x16_t)a, (uint8x16_t)b}};
+  return (vec)vqtbl2q_u8(both, p);
+}
+
 FC_INLINE real v_sum(vec a) { return V_(vaddv)(a); }
 FC_INLINE real v_hmax(vec a) { return V_(vmaxv)(a); }
 

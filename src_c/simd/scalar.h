@@ -103,6 +103,11 @@ FC_INLINE mask m_not(mask a) { return !a; }
 FC_INLINE int m_any(mask a) { return a; }
 FC_INLINE vec v_select(mask m, vec yes, vec no) { return m ? yes : no; }
 
+/* elements picked out of two vectors: index[i] < VL is an element of a, VL + j is element j of b */
+typedef uint8_t permutation;
+FC_INLINE permutation v_permutation(const uint8_t *index) { return *index; }
+FC_INLINE vec v_permute(vec a, vec b, permutation p) { return p ? b : a; }
+
 /* across a vector */
 FC_INLINE real v_sum(vec a) { return a; }
 FC_INLINE real v_hmax(vec a) { return a; }
