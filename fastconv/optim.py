@@ -7,10 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from fastconv import checks
+from fastconv import _kernels, checks
 from fastconv.errors import DataError, ShapeError
 from fastconv.parameter import Parameter
-from fastconv.reference.optim import sgd_update
 from fastconv.tensor import array_of, wrap
 
 __all__ = ["SGD", "Optimizer"]
@@ -226,7 +225,7 @@ class SGD(Optimizer):
             kept = self.state.get(p)
             velocity = None if not momentum else np.empty_like(p.data) if kept is None else kept["momentum_buffer"]
             with p.writing() as array:
-                sgd_update(
+                _kernels.sgd_update(
                     array,
                     grad,
                     velocity,
