@@ -93,7 +93,7 @@ class LeNet5:
     def step(self, x: np.ndarray, labels: np.ndarray, lr: float, momentum: float = 0.0) -> np.ndarray:
         """Take one step of SGD on a batch and return its loss."""
         scores = self.forward(x)
-        grads = self.backward(cross_entropy_grad(1.0, scores, labels).astype(x.dtype))
+        grads = self.backward(cross_entropy_grad(np.ones((), x.dtype), scores, labels).astype(x.dtype))
         for parameter, grad, velocity in zip(self.parameters, grads, self.velocities, strict=True):
             sgd_update(parameter, grad, velocity, lr, momentum, 0.0, 0.0, False, self.steps == 0)
         self.steps += 1
