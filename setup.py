@@ -37,7 +37,7 @@ ISAS = {
 FLAGS = ["-std=gnu11", "-O3", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math"]
 FLAGS += ["-fPIC", "-fvisibility=hidden", "-pthread"]
 WARNINGS = ["-Wall", "-Wextra", "-Wno-unknown-pragmas", "-Wno-psabi"]
-COMMON_UNITS = ["src_c/dispatch.c", "src_c/cpu.c", "src_c/parallel.c", "src_c/processors.c", "src_c/scratch.c"]
+COMMON_UNITS = [f"src_c/{name}.c" for name in ("dispatch", "cpu", "memory", "parallel", "processors", "scratch")]
 
 # What a user's CFLAGS may not do to the binding, which runs on every processor, nor to its link: -ffast-math there
 # makes the whole process flush subnormals to zero as soon as the module is loaded.

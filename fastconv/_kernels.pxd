@@ -2,6 +2,11 @@
 from libc.stdint cimport int64_t, uint8_t
 
 
+cdef extern from "memory.h":
+    void *fc_memory_acquire(size_t bytes)
+    void fc_memory_release(void *memory)
+    void fc_memory_trim()
+
 cdef extern from "fastconv.h" nogil:
     ctypedef struct fc_image:
         void *data

@@ -9,8 +9,6 @@ from cpython.exc cimport PyErr_CheckSignals
 from cpython.long cimport PyLong_CheckExact
 from cpython.tuple cimport PyTuple_CheckExact
 from libc.stdint cimport int64_t, uint8_t
-from libc.stdlib cimport free
-from posix.stdlib cimport posix_memalign
 
 import numpy as _numpy
 
@@ -123,14 +121,14 @@ cdef class _Memory:
     cdef void *data
 
     def __dealloc__(self):
-        free(self.data)
+        fc_memory_release(self.data)
 
 
 cdef cnp.ndarray new_array(int ndim, const cnp.npy_intp *shape, const cnp.npy_intp *strides, int kind, size_t size):
     """An uninitialised array of `size` bytes and the given strides; NULL strides mean C order."""
     cdef _Memory memory = _Memory.__new__(_Memory)
-    if posix_memalign(&memory.data, 64, size + 64) != 0:  # something to own even where the array is empty
-        memory.data = NULL
+    memory.data = fc_memory_acquire(size + 1)  # something to own even where the array is empty
+    if memory.data == NULL:
         raise MemoryError(f"no memory for an array of {size} bytes")
     cdef cnp.ndarray array = cnp.PyArray_New(cnp.ndarray, ndim, <cnp.npy_intp *>shape, kind, <cnp.npy_intp *>strides,
                                              memory.data, 0, cnp.NPY_ARRAY_WRITEABLE, <object>NULL)
@@ -149,6 +147,24 @@ cdef cnp.ndarray new_channels_last(const cnp.npy_intp *shape, int kind):
 
 cdef cnp.ndarray new_vector(cnp.npy_intp length, int kind):
     return new_array(1, &length, NULL, kind, length * (4 if kind == cnp.NPY_FLOAT32 else 8))
+
+
+def empty(shape, cnp.dtype dtype not None):
+    """An uninitialised array in C order."""
+    cdef cnp.npy_intp dims[32]
+    cdef int axis, ndim = len(shape)
+    cdef cnp.npy_intp size = dtype.itemsize
+    if ndim > 32:
+        raise ValueError(f"empty: at most 32 axes, got {ndim}")
+    for axis in range(ndim):
+        dims[axis] = shape[axis]
+        size *= dims[axis]
+    return new_array(ndim, dims, NULL, dtype.type_num, size)
+
+
+def trim():
+    """Gives the memory kept for later arrays back to the system."""
+    fc_memory_trim()
 
 
 def empty_like(cnp.ndarray array not None):

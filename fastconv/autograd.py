@@ -225,7 +225,7 @@ def _accumulate(found: list[tuple[Tensor, np.ndarray | None]], given: Any) -> No
         grad = np.asarray(grad)  # ufuncs make scalars of 0-d arrays
         if leaf.grad is not None:
             grad = np.asarray(leaf.grad.data + grad)
-        elif given is not None or id(grad) in seen or grad.base is not None or not grad.flags.writeable:
+        elif given is not None or id(grad) in seen or isinstance(grad.base, np.ndarray) or not grad.flags.writeable:
             grad = grad.copy(order="C" if isinstance(leaf, Parameter) else "K")
         seen.add(id(grad))
         leaf.grad = wrap(grad)

@@ -31,11 +31,11 @@ def relu(input: Any) -> Tensor:
     tensor([0., 0., 2.])
     """
     x = dense(as_array(input, "relu", "input"))
-    out = np.empty_like(x)
+    out = _kernels.empty_like(x)
     _kernels.relu(x, out)
 
     def backward(grad: np.ndarray) -> tuple[np.ndarray]:
-        grad_x = np.empty_like(out)
+        grad_x = _kernels.empty_like(out)
         _kernels.relu_grad(out, dense_like(grad, out), grad_x)
         return (grad_x,)
 
@@ -56,11 +56,11 @@ def sigmoid(input: Any) -> Tensor:
     tensor([0. , 0.5, 1. ])
     """
     x = dense(as_array(input, "sigmoid", "input"))
-    out = np.empty_like(x)
+    out = _kernels.empty_like(x)
     _kernels.sigmoid(x, out)
 
     def backward(grad: np.ndarray) -> tuple[np.ndarray]:
-        grad_x = np.empty_like(out)
+        grad_x = _kernels.empty_like(out)
         _kernels.sigmoid_grad(out, dense_like(grad, out), grad_x)
         return (grad_x,)
 
@@ -81,11 +81,11 @@ def tanh(input: Any) -> Tensor:
     tensor([-1.    ,  0.    ,  0.4621])
     """
     x = dense(as_array(input, "tanh", "input"))
-    out = np.empty_like(x)
+    out = _kernels.empty_like(x)
     _kernels.tanh(x, out)
 
     def backward(grad: np.ndarray) -> tuple[np.ndarray]:
-        grad_x = np.empty_like(out)
+        grad_x = _kernels.empty_like(out)
         _kernels.tanh_grad(out, dense_like(grad, out), grad_x)
         return (grad_x,)
 
@@ -146,11 +146,11 @@ def _along(op: str, input: Any, dim: int, kernel: Callable[..., None], kernel_gr
     axis = checks.axis(dim, x.ndim, op)
     shape = x.shape
     rows = rows_along(x, axis)
-    out = np.empty_like(rows)
+    out = _kernels.empty_like(rows)
     kernel(rows, out)
 
     def backward(grad: np.ndarray) -> tuple[np.ndarray]:
-        grad_x = np.empty_like(out)
+        grad_x = _kernels.empty_like(out)
         kernel_grad(out, rows_along(grad, axis), grad_x)
         return (from_rows(grad_x, shape, axis),)
 

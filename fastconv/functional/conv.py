@@ -115,7 +115,7 @@ def conv2d(
             else:
                 _kernels.conv2d_grad_input(conv, grad, flipped, grad_x)
         if wants_w:
-            grad_w = np.empty(w.shape, w.dtype)
+            grad_w = _kernels.empty(w.shape, w.dtype)
             _kernels.conv2d_grad_weight(conv, x, grad, grad_w)
         if wants_b:
             grad_b = _channel_sum(grad)
@@ -191,7 +191,7 @@ def _packed(conv: Conv2d, tile: int, backward: bool, w: np.ndarray, weight: Any)
 
 
 def _channel_sum(grad: np.ndarray) -> np.ndarray:
-    sums = np.empty(grad.shape[1], grad.dtype)
+    sums = _kernels.empty((grad.shape[1],), grad.dtype)
     _kernels.channel_sum(grad, sums)
     return sums
 
@@ -202,10 +202,10 @@ def _im2col(conv: Conv2d, x: np.ndarray, w: np.ndarray, b: np.ndarray | None, in
         raise ValueError(f'conv2d: algorithm "im2col" serves groups=1 only, got groups={conv.groups}')
     where = conv.window
     batch, c_out, h, wide = conv.out_shape
-    columns = np.empty((batch * h * wide, w[0].size), x.dtype)
+    columns = _kernels.empty((batch * h * wide, w[0].size), x.dtype)
     _kernels.im2col(where, channels_last(x), columns)
     matrix = np.ascontiguousarray(w.transpose(0, 2, 3, 1)).reshape(c_out, -1)
-    out = np.empty((batch, h, wide, c_out), x.dtype)
+    out = _kernels.empty((batch, h, wide, c_out), x.dtype)
     _kernels.linear(columns, matrix, b, out.reshape(-1, c_out))
     wants_x, wants_w, wants_b = (needs_grad(each) for each in inputs)
 
@@ -214,11 +214,11 @@ def _im2col(conv: Conv2d, x: np.ndarray, w: np.ndarray, b: np.ndarray | None, in
         rows = np.ascontiguousarray(grad.transpose(0, 2, 3, 1)).reshape(-1, c_out)
         grad_x = grad_w = None
         if wants_w:
-            product = np.empty_like(matrix)
+            product = _kernels.empty_like(matrix)
             _kernels.linear_grad_weight(columns, rows, product)
             grad_w = np.ascontiguousarray(product.reshape(c_out, *w.shape[2:], -1).transpose(0, 3, 1, 2))
         if wants_x:
-            grad_columns = np.empty_like(columns)
+            grad_columns = _kernels.empty_like(columns)
             _kernels.linear_grad_input(rows, matrix, grad_columns)
             grad_x = empty_channels_last(x.shape, x.dtype)
             _kernels.col2im(where, grad_columns, grad_x)

@@ -64,7 +64,7 @@ def linear(input: Any, weight: Any, bias: Any = None) -> Tensor:
         b = np.ascontiguousarray(b)
     x, w = np.ascontiguousarray(x), np.ascontiguousarray(w)
     rows = x if x.ndim == 2 else x.reshape(math.prod(shape[:-1]), inputs)
-    out = np.empty((rows.shape[0], outputs), x.dtype)
+    out = _kernels.empty((rows.shape[0], outputs), x.dtype)
     _kernels.linear(rows, w, b, out)
     wants_x, wants_w, wants_b = needs_grad(input), needs_grad(weight), needs_grad(bias)
     mark = stamp(weight) if wants_x else None
@@ -74,11 +74,11 @@ def linear(input: Any, weight: Any, bias: Any = None) -> Tensor:
         grad = np.ascontiguousarray(grad).reshape(rows.shape[0], outputs)
         grad_x = grad_w = None
         if wants_x:
-            grad_x = np.empty_like(rows)
+            grad_x = _kernels.empty_like(rows)
             _kernels.linear_grad_input(grad, w, grad_x)
             grad_x = grad_x.reshape(shape)
         if wants_w:
-            grad_w = np.empty_like(w)
+            grad_w = _kernels.empty_like(w)
             _kernels.linear_grad_weight(rows, grad, grad_w)
         return grad_x, grad_w, grad.sum(axis=0) if wants_b else None
 

@@ -90,7 +90,7 @@ def cross_entropy(
         )
     scale = 1.0 if reduction != "mean" else 1 / total if total else np.nan
     losses = np.empty(flat.shape, x.dtype)
-    grad_rows = np.empty_like(rows) if needs_grad(input) else None
+    grad_rows = _kernels.empty_like(rows) if needs_grad(input) else None
     loss = _kernels.cross_entropy(rows, flat, weights, ignore_index, smoothing, scale, losses, grad_rows)
 
     def backward(grad: np.ndarray) -> tuple[np.ndarray]:

@@ -15,6 +15,8 @@ from fastconv.tensor import Tensor
 
 __all__ = ["avg_pool2d", "max_pool2d"]
 
+_BYTE = np.dtype(np.uint8)
+
 
 def max_pool2d(
     input: Any,
@@ -67,7 +69,7 @@ def max_pool2d(
     stride = kernel_size if stride is None else stride
     where = window("max_pool2d", x.shape, kernel_size, stride, padding, dilation, ceil_mode)
     out = empty_channels_last(where.out_shape, x.dtype)
-    winners = np.empty(where.winner_bytes, np.uint8) if needs_grad(input) else None
+    winners = _kernels.empty((where.winner_bytes,), _BYTE) if needs_grad(input) else None
     _kernels.max_pool2d(where, channels_last(x), out, winners)
 
     def backward(grad: np.ndarray) -> tuple[np.ndarray]:
