@@ -27,8 +27,8 @@ typedef struct {
   ptrdiff_t stride_y, stride_x, pad_y, pad_x, dilation_y, dilation_x;
 } fc_window;
 
-/* Max pooling keeps which tap (ky * kw + kx) won each window, one byte of that number a plane, the lowest first; a plane
- * has the outputs in the order (N, H, W, C). One plane is enough up to 256 taps, two up to 65536. */
+/* Max pooling keeps which tap (ky * kw + kx) won each window, one byte of that number a plane, the lowest first; a
+ * plane has the outputs in the order (N, H, W, C). One plane is enough up to 256 taps, two up to 65536. */
 static inline int fc_pool_planes(const fc_window *window) {
   int planes = 1;
   for (ptrdiff_t largest = (window->kh * window->kw - 1) >> 8; largest > 0; largest >>= 8) planes++;

@@ -1,7 +1,7 @@
-/* A network asks for the same sizes in every step. The C library maps large blocks anew and gives them back at once, and
- * the system clears each page again: 0.1 ms a megabyte, more than a kernel needs to fill it. So blocks from 32 KiB on are
- * kept by size, four sizes an octave, at most a quarter of a gigabyte of them. Python's global lock guards the lists, at a
- * fork as well: only code that makes and drops arrays comes here. */
+/* A network asks for the same sizes in every step. The C library maps large blocks anew and gives them back at once,
+ * and the system clears each page again: 0.1 ms a megabyte, more than a kernel needs to fill it. So blocks from 32 KiB
+ * on are kept by size, four sizes an octave, at most a quarter of a gigabyte of them. Python's global lock guards the
+ * lists, at a fork as well: only code that makes and drops arrays comes here. */
 #include "memory.h"
 
 #include <stdint.h>

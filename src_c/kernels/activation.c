@@ -14,12 +14,18 @@ typedef struct {
 
 FC_INLINE vec activation_value(activation function, vec x, vec grad) {
   switch (function) {
-    case RELU: return v_max(v_zero(), x); /* NaN stays NaN */
-    case RELU_GRAD: return v_select(v_le(x, v_zero()), v_zero(), grad);
-    case SIGMOID: return fc_sigmoid(x);
-    case SIGMOID_GRAD: return v_mul(v_mul(grad, v_sub(v_set1(1), x)), x);
-    case TANH: return fc_tanh(x);
-    case TANH_GRAD: return v_mul(grad, v_fma(v_sub(v_zero(), x), x, v_set1(1)));
+    case RELU:
+      return v_max(v_zero(), x); /* NaN stays NaN */
+    case RELU_GRAD:
+      return v_select(v_le(x, v_zero()), v_zero(), grad);
+    case SIGMOID:
+      return fc_sigmoid(x);
+    case SIGMOID_GRAD:
+      return v_mul(v_mul(grad, v_sub(v_set1(1), x)), x);
+    case TANH:
+      return fc_tanh(x);
+    case TANH_GRAD:
+      return v_mul(grad, v_fma(v_sub(v_zero(), x), x, v_set1(1)));
   }
   return x;
 }
@@ -41,12 +47,24 @@ static void activation_piece(void *context, ptrdiff_t piece, int worker) {
   const ptrdiff_t begin = piece * ACTIVATION_PIECE;
   const ptrdiff_t end = job->n - begin < ACTIVATION_PIECE ? job->n : begin + ACTIVATION_PIECE;
   switch (job->function) {
-    case RELU: activation_range(job, begin, end, RELU); break;
-    case RELU_GRAD: activation_range(job, begin, end, RELU_GRAD); break;
-    case SIGMOID: activation_range(job, begin, end, SIGMOID); break;
-    case SIGMOID_GRAD: activation_range(job, begin, end, SIGMOID_GRAD); break;
-    case TANH: activation_range(job, begin, end, TANH); break;
-    case TANH_GRAD: activation_range(job, begin, end, TANH_GRAD); break;
+    case RELU:
+      activation_range(job, begin, end, RELU);
+      break;
+    case RELU_GRAD:
+      activation_range(job, begin, end, RELU_GRAD);
+      break;
+    case SIGMOID:
+      activation_range(job, begin, end, SIGMOID);
+      break;
+    case SIGMOID_GRAD:
+      activation_range(job, begin, end, SIGMOID_GRAD);
+      break;
+    case TANH:
+      activation_range(job, begin, end, TANH);
+      break;
+    case TANH_GRAD:
+      activation_range(job, begin, end, TANH_GRAD);
+      break;
   }
 }
 

@@ -10,6 +10,7 @@
 #include "layout.c"
 #include "conv.c"
 #include "depthwise.c"
+#include "conv_narrow.c"
 #include "conv_entry.c"
 #include "conv_weight.c"
 #include "winograd_transform.c"

@@ -89,6 +89,7 @@ static void zero_image(const fc_product *p) {
 static int kernel_conv2d_grad_input(const fc_conv2d *c, fc_image grad, const void *packed, fc_image grad_x) {
   const fc_window *w = &c->window;
   const real *weights = packed;
+  if (is_narrow(c)) return narrow_grad_input(c, grad, packed, grad_x);
   for (ptrdiff_t ry = 0; ry < w->stride_y && ry < w->h; ry++)
     for (ptrdiff_t rx = 0; rx < w->stride_x && rx < w->w; rx++) {
       const fc_phase fy = phase_of(ry, w->h, w->kh, w->stride_y, w->pad_y, w->dilation_y);

@@ -75,6 +75,10 @@ static int kernel_conv2d_packed_size(const fc_conv2d *c, int backward, ptrdiff_t
     *size = c->groups * w->kh * w->kw;
     return FC_OK;
   }
+  if (backward && is_narrow(c)) {
+    *size = c->out_channels * narrow_pitch(c);
+    return FC_OK;
+  }
   const ptrdiff_t pixels = pack_pixels(c, backward), stride = backward ? 1 : w->stride_x;
   *size = c->groups * packed_group(columns * pixels, w->kh * (w->kw + (pixels - 1) * stride) * depth);
   return FC_OK;
@@ -82,6 +86,10 @@ static int kernel_conv2d_packed_size(const fc_conv2d *c, int backward, ptrdiff_t
 
 static int kernel_conv2d_pack(const fc_conv2d *c, int backward, const void *weight, void *packed) {
   const fc_window *w = &c->window;
+  if (backward && is_narrow(c)) {
+    narrow_pack(c, weight, packed);
+    return FC_OK;
+  }
   const ptrdiff_t in = w->channels / c->groups, out = c->out_channels / c->groups, taps = w->kh * w->kw;
   fc_pack p = {.weight = weight,
                .packed = packed,
@@ -231,11 +239,9 @@ static void weight_piece(void *context, ptrdiff_t piece, int worker) {
   if (first_band == last_band) memset(sums, 0, (size_t)((end - begin) * width) * sizeof(real));
 }
 
-/* Adds the chunks in order and transposes to (out channel, channel, ky, kx). A piece is a block of channels, so few that
- * their sums stay in the first-level cache while one output channel after the other is taken out of them. */
-static ptrdiff_t unpack_block(const fc_product *p) {
-  return max_size(1, 256 / (p->taps_y * p->taps_x));
-}
+/* Adds the chunks in order and transposes to (out channel, channel, ky, kx). A piece is a block of channels, so few
+ * that their sums stay in the first-level cache while one output channel after the other is taken out of them. */
+static ptrdiff_t unpack_block(const fc_product *p) { return max_size(1, 256 / (p->taps_y * p->taps_x)); }
 
 static void unpack_piece(void *context, ptrdiff_t piece, int worker) {
   (void)worker;

@@ -62,8 +62,15 @@ static void cross_entropy_piece(void *context, ptrdiff_t piece, int worker) {
 static int kernel_cross_entropy(const void *x, const int64_t *target, const void *weight, void *losses, void *grad,
                                 ptrdiff_t rows, ptrdiff_t classes, int64_t ignore_index, double smoothing, double scale,
                                 double *total) {
-  cross_entropy_job job = {.x = x, .weight = weight, .target = target, .losses = losses, .grad = grad, .rows = rows,
-                           .classes = classes, .ignore_index = ignore_index, .smoothing = (real)smoothing,
+  cross_entropy_job job = {.x = x,
+                           .weight = weight,
+                           .target = target,
+                           .losses = losses,
+                           .grad = grad,
+                           .rows = rows,
+                           .classes = classes,
+                           .ignore_index = ignore_index,
+                           .smoothing = (real)smoothing,
                            .scale = (real)scale};
   double weight_sum = 0;
   for (ptrdiff_t c = 0; c < classes; c++) weight_sum += job.weight ? (double)job.weight[c] : 1;

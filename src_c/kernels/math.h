@@ -3,7 +3,8 @@
 #ifndef FC_MATH_H
 #define FC_MATH_H
 
-/* n and r with x = n ln 2 + r, |r| <= ln 2 / 2. ln 2 in two parts, the first so short that its product with n is exact. */
+/* n and r with x = n ln 2 + r, |r| <= ln 2 / 2. ln 2 in two parts, the first so short that its product with n is exact.
+ */
 FC_INLINE vec fc_reduce(vec x, vec *n) {
 #if FC_DOUBLE
   const real high = 0x1.62e42fee00000p-1, low = 0x1.a39ef35793c76p-33;

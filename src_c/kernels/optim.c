@@ -1,6 +1,7 @@
 /* The step of stochastic gradient descent, in PyTorch's order of operations and roundings:
  *
- *     d = g + decay p;  v = first ? d : momentum v + (1 - dampening) d;  d = nesterov ? d + momentum v : v;  p = p - lr d
+ *     d = g + decay p;  v = first ? d : momentum v + (1 - dampening) d;  d = nesterov ? d + momentum v : v;  p = p - lr
+ * d
  */
 enum { SGD_PIECE = 1 << 14 }; /* elements */
 

@@ -59,9 +59,9 @@ FC_INLINE void pool_row(const pool_job *job, ptrdiff_t n, ptrdiff_t y, ptrdiff_t
   const ptrdiff_t channels = w->channels, top = y * w->stride_y - w->pad_y, plane = pool_outputs(w);
   const real *x = (const real *)job->x.data + n * job->x.image;
   real *out = (real *)job->out.data + n * job->out.image + y * job->out.row + begin * job->out.pixel;
-  uint8_t *winners = job->winners + (kind == POOL_WINNER || kind == POOL_WIDE_WINNER
-                                         ? ((n * w->out_h + y) * w->out_w + begin) * channels
-                                         : 0);
+  uint8_t *winners =
+      job->winners +
+      (kind == POOL_WINNER || kind == POOL_WIDE_WINNER ? ((n * w->out_h + y) * w->out_w + begin) * channels : 0);
   pool_taps taps = {.kw = w->kw, .row = w->dilation_y * job->x.row, .pixel = w->dilation_x * job->x.pixel};
   pool_inside(top, w->kh, w->dilation_y, w->h, &taps.ky0, &taps.ky1);
   const ptrdiff_t high = pool_extent(y, w->stride_y, w->pad_y, w->kh, w->h, job->count_include_pad);
@@ -71,8 +71,9 @@ FC_INLINE void pool_row(const pool_job *job, ptrdiff_t n, ptrdiff_t y, ptrdiff_t
     taps.first = x + (top + taps.ky0 * w->dilation_y) * job->x.row + (left + taps.kx0 * w->dilation_x) * job->x.pixel;
     real divisor = 1;
     if (kind == POOL_AVERAGE)
-      divisor = (real)(job->divisor ? job->divisor
-                                    : high * pool_extent(i, w->stride_x, w->pad_x, w->kw, w->w, job->count_include_pad));
+      divisor =
+          (real)(job->divisor ? job->divisor
+                              : high * pool_extent(i, w->stride_x, w->pad_x, w->kw, w->w, job->count_include_pad));
     if (w->kw == 3 && taps.kx1 - taps.kx0 == 3 && taps.ky1 - taps.ky0 == 3 && taps.ky0 == 0) {
       const pool_taps whole = {.first = taps.first, .ky1 = 3, .kx1 = 3, .kw = 3, .row = taps.row, .pixel = taps.pixel};
       pool_pixel(&whole, channels, kind, divisor, out, winners, job->planes, plane);
@@ -92,10 +93,18 @@ static void pool_piece(void *context, ptrdiff_t piece, int worker) {
     const ptrdiff_t row = pixel / w->out_w, begin = pixel % w->out_w;
     const ptrdiff_t end = min_size(w->out_w, begin + last - pixel), n = row / w->out_h, y = row % w->out_h;
     switch (job->kind) {
-      case POOL_MAX: pool_row(job, n, y, begin, end, POOL_MAX); break;
-      case POOL_WINNER: pool_row(job, n, y, begin, end, POOL_WINNER); break;
-      case POOL_WIDE_WINNER: pool_row(job, n, y, begin, end, POOL_WIDE_WINNER); break;
-      case POOL_AVERAGE: pool_row(job, n, y, begin, end, POOL_AVERAGE); break;
+      case POOL_MAX:
+        pool_row(job, n, y, begin, end, POOL_MAX);
+        break;
+      case POOL_WINNER:
+        pool_row(job, n, y, begin, end, POOL_WINNER);
+        break;
+      case POOL_WIDE_WINNER:
+        pool_row(job, n, y, begin, end, POOL_WIDE_WINNER);
+        break;
+      case POOL_AVERAGE:
+        pool_row(job, n, y, begin, end, POOL_AVERAGE);
+        break;
     }
     pixel += end - begin;
   }

@@ -9,7 +9,7 @@
 #include "pool.h"
 
 typedef struct {
-  ptrdiff_t group; /* output pixels in a vector */
+  ptrdiff_t group;                    /* output pixels in a vector */
   permutation left, right, low, high; /* the taps of two vectors, and two vectors of these taps */
 } pool2x2_lanes;
 
@@ -19,7 +19,7 @@ typedef struct {
   uint8_t *winners;
   const uint8_t *won;
   pool_kind kind;
-  real share; /* of a tap in an average */
+  real share;     /* of a tap in an average */
   ptrdiff_t rows; /* output rows of a piece */
   pool2x2_lanes lanes;
 } pool2x2_job;
@@ -158,9 +158,15 @@ static void pool2x2_piece(void *context, ptrdiff_t piece, int worker) {
   (void)worker;
   const pool2x2_job *job = context;
   switch (job->kind) {
-    case POOL_AVERAGE: pool2x2_rows(job, piece, 0, POOL_AVERAGE); break;
-    case POOL_WINNER: pool2x2_rows(job, piece, 0, POOL_WINNER); break;
-    default: pool2x2_rows(job, piece, 0, POOL_MAX); break;
+    case POOL_AVERAGE:
+      pool2x2_rows(job, piece, 0, POOL_AVERAGE);
+      break;
+    case POOL_WINNER:
+      pool2x2_rows(job, piece, 0, POOL_WINNER);
+      break;
+    default:
+      pool2x2_rows(job, piece, 0, POOL_MAX);
+      break;
   }
 }
 
@@ -195,8 +201,7 @@ static int pool2x2(const fc_window *window, fc_image x, fc_image out, uint8_t *w
 
 static int pool2x2_grad(const fc_window *window, fc_image grad, const uint8_t *winners, fc_image grad_x,
                         ptrdiff_t divisor) {
-  pool2x2_job job = {
-      .window = window, .x = grad_x, .out = grad, .won = winners, .share = (real)(1 / (double)divisor)};
+  pool2x2_job job = {.window = window, .x = grad_x, .out = grad, .won = winners, .share = (real)(1 / (double)divisor)};
   return pool2x2_run(&job, pool2x2_grad_piece);
 }
 

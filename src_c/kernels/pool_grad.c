@@ -7,9 +7,9 @@ typedef struct {
   fc_image grad, grad_x;
   const uint8_t *winners; /* NULL for an average */
   int planes, count_include_pad;
-  ptrdiff_t divisor; /* of an average; 0: the number of taps that count */
+  ptrdiff_t divisor;               /* of an average; 0: the number of taps that count */
   ptrdiff_t rows, bands, together; /* of a band, of an image, of a piece */
-  ptrdiff_t offset[256]; /* from a window's first tap to the others, where one plane numbers them */
+  ptrdiff_t offset[256];           /* from a window's first tap to the others, where one plane numbers them */
 } pool_grad_job;
 
 /* One window's taps that lie in the band, and what it brings. */
@@ -130,10 +130,7 @@ static int kernel_max_pool2d_grad(const fc_window *window, fc_image grad, const 
 static int kernel_avg_pool2d_grad(const fc_window *window, fc_image grad, fc_image grad_x, int count_include_pad,
                                   ptrdiff_t divisor) {
   if (pool_is_2x2(window)) return pool2x2_grad(window, grad, NULL, grad_x, divisor ? divisor : 4);
-  pool_grad_job job = {.window = window,
-                       .grad = grad,
-                       .grad_x = grad_x,
-                       .count_include_pad = count_include_pad,
-                       .divisor = divisor};
+  pool_grad_job job = {
+      .window = window, .grad = grad, .grad_x = grad_x, .count_include_pad = count_include_pad, .divisor = divisor};
   return pool_grad_run(&job);
 }

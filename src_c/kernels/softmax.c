@@ -59,10 +59,18 @@ static void softmax_piece(void *context, ptrdiff_t piece, int worker) {
     const real *x = job->x + row * n;
     real *out = job->out + row * n;
     switch (job->step) {
-      case SOFTMAX: softmax_row(x, out, n); break;
-      case LOG_SOFTMAX: log_softmax_row(x, out, n); break;
-      case SOFTMAX_GRAD: softmax_grad_row(x, job->grad + row * n, out, n); break;
-      case LOG_SOFTMAX_GRAD: log_softmax_grad_row(x, job->grad + row * n, out, n); break;
+      case SOFTMAX:
+        softmax_row(x, out, n);
+        break;
+      case LOG_SOFTMAX:
+        log_softmax_row(x, out, n);
+        break;
+      case SOFTMAX_GRAD:
+        softmax_grad_row(x, job->grad + row * n, out, n);
+        break;
+      case LOG_SOFTMAX_GRAD:
+        log_softmax_grad_row(x, job->grad + row * n, out, n);
+        break;
     }
   }
 }
