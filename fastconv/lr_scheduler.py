@@ -248,7 +248,7 @@ class OneCycleLR(LRScheduler):
 
     def write(self, epoch: int) -> None:
         """Write learning rates and momenta."""
-        if epoch >= self.total_steps:
+        if epoch > self.total_steps:  # a step after the last batch, as every training loop makes it, is no error
             raise ValueError(f"OneCycleLR: the cycle of {self.total_steps} steps is over")
         super().write(epoch)
         if self.cycle_momentum:
