@@ -1,0 +1,94 @@
+"""LeNet-5, the network that read cheques: two convolutions, three fully connected layers.
+
+Y. LeCun, L. Bottou, Y. Bengio and P. Haffner, "Gradient-based learning applied to document recognition",
+Proc. IEEE 86(11), 1998.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from fastconv import checks
+from fastconv.layers import AvgPool2d, Conv2d, Flatten, Linear, MaxPool2d, Module, ReLU, Sequential, Tanh
+
+__all__ = ["LeNet", "lenet5"]
+
+# Convolutions as (filters, padding), kernels 5x5, each followed by a 2x2 pool: 28 -> 28 -> 14 -> 10 -> 5 pixels.
+CONVOLUTIONS = ((6, 2), (16, 0))
+HIDDEN = (120, 84)
+
+# What follows a convolution or a hidden layer, and how maps are halved.
+VARIANTS: dict[str, tuple[Callable[[], Module], Callable[[int], Module]]] = {
+    "modern": (ReLU, MaxPool2d),
+    "classic": (Tanh, AvgPool2d),
+}
+
+
+class LeNet(Module):
+    """Two parts in a row: `features`, from images to maps, and `classifier`, from maps to a score for each class.
+
+    Parameters
+    ----------
+    features, classifier : Sequential
+        The parts.
+    """
+
+    def __init__(self, features: Sequential, classifier: Sequential) -> None:
+        self.features = features
+        self.classifier = classifier
+
+    def forward(self, input: Any) -> Any:
+        """Return scores (N, num_classes) for images (N, 1, 28, 28)."""
+        return self.classifier(self.features(input))
+
+
+def lenet5(variant: str = "modern", num_classes: int = 10, *, rng: np.random.Generator | int | None = None) -> LeNet:
+    """Make LeNet-5 for 28 x 28 grey images, 61,706 parameters with 10 classes.
+
+    Parameters
+    ----------
+    variant : {"modern", "classic"}
+        "modern" has ReLU and maximum pooling. "classic" has tanh and average pooling, closer to the network of
+        1998, whose pools had weights and whose second convolution saw only some of the maps.
+    num_classes : int
+        Length of the output.
+    rng : numpy.random.Generator, int or None
+        Where the initial weights come from.
+
+    Returns
+    -------
+    LeNet
+        Images (N, 1, 28, 28) in, scores (N, num_classes) out; softmax turns them into probabilities.
+
+    Raises
+    ------
+    ValueError
+        For an unknown variant.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> model = lenet5(rng=0)
+    >>> model(np.zeros((2, 1, 28, 28), np.float32)).shape
+    (2, 10)
+    >>> sum(p.numel() for p in model.parameters())
+    61706
+    """
+    if variant not in VARIANTS:
+        raise ValueError(f"lenet5: variant must be one of {', '.join(VARIANTS)}, got {variant!r}")
+    num_classes = checks.integer(num_classes, "lenet5", "num_classes")
+    rng = checks.generator(rng, "lenet5")
+    activation, pool = VARIANTS[variant]
+    features, channels = Sequential(), 1
+    for filters, padding in CONVOLUTIONS:
+        for layer in (Conv2d(channels, filters, 5, padding=padding, rng=rng), activation(), pool(2)):
+            features.append(layer)
+        channels = filters
+    classifier, length = Sequential(Flatten()), channels * 5 * 5
+    for width in HIDDEN:
+        classifier.append(Linear(length, width, rng=rng)).append(activation())
+        length = width
+    return LeNet(features, classifier.append(Linear(length, num_classes, rng=rng)))
