@@ -8,6 +8,7 @@ import numpy.typing as npt
 Array = npt.NDArray[Any]
 
 MAX_THREADS: int
+COMPILER: str
 
 # memory layout
 def empty_channels_last(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array: ...

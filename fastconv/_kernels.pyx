@@ -564,6 +564,21 @@ def fma_peak(dtype="float32", ptrdiff_t rounds=100_000):
     return operations
 
 
+cdef extern from *:
+    """
+    #if defined(__clang__)
+    #define FC_COMPILER "clang " __clang_version__
+    #elif defined(__GNUC__)
+    #define FC_COMPILER "gcc " __VERSION__
+    #else
+    #define FC_COMPILER "unknown"
+    #endif
+    """
+    const char *FC_COMPILER
+
+COMPILER = FC_COMPILER.decode()
+
+
 # --- warp --------------------------------------------------------------------------------------------------
 
 def affine_warp(cnp.ndarray images not None, cnp.ndarray matrices not None, double fill, cnp.ndarray out not None):
