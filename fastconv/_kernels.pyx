@@ -615,8 +615,8 @@ cdef bint is_dense(cnp.ndarray array) noexcept:
     cdef const cnp.npy_intp *stride = cnp.PyArray_STRIDES(array)
     cdef int ndim = cnp.PyArray_NDIM(array)
     cdef cnp.npy_intp filled = cnp.PyArray_ITEMSIZE(array)
-    cdef int step, axis
-    for step in range(ndim):  # one axis a step at least, innermost first
+    cdef int _step, axis
+    for _step in range(ndim):  # one axis a step at least, innermost first
         for axis in range(ndim):
             if shape[axis] > 1 and stride[axis] == filled:
                 filled *= shape[axis]
@@ -722,11 +722,12 @@ ctypedef int (*rows_grad_kernel)(const void *out, const void *grad, void *grad_x
 
 cdef int rows_of(cnp.ndarray array, cnp.ndarray like, ptrdiff_t *rows, ptrdiff_t *n) except -1:
     """The sizes of a 2-d array; both arrays must have them."""
-    if cnp.PyArray_NDIM(array) != 2 or cnp.PyArray_NDIM(like) != 2 or (
-            cnp.PyArray_DIM(array, 0) != cnp.PyArray_DIM(like, 0) or cnp.PyArray_DIM(array, 1) != cnp.PyArray_DIM(like, 1)):
-        raise TypeError("a kernel on rows needs 2-d arrays of one shape")
+    if cnp.PyArray_NDIM(array) != 2 or cnp.PyArray_NDIM(like) != 2:
+        raise TypeError("a kernel on rows needs 2-d arrays")
     rows[0] = cnp.PyArray_DIM(array, 0)
     n[0] = cnp.PyArray_DIM(array, 1)
+    if cnp.PyArray_DIM(like, 0) != rows[0] or cnp.PyArray_DIM(like, 1) != n[0]:
+        raise TypeError("a kernel on rows needs arrays of one shape")
     return 0
 
 
@@ -776,7 +777,8 @@ def log_softmax_grad(cnp.ndarray out not None, cnp.ndarray grad not None, cnp.nd
 
 
 cdef const int64_t *labels_of(cnp.ndarray target, ptrdiff_t rows) except NULL:
-    if cnp.PyArray_TYPE(target) != cnp.NPY_INT64 or not cnp.PyArray_ISCARRAY_RO(target) or cnp.PyArray_SIZE(target) != rows:
+    if (cnp.PyArray_TYPE(target) != cnp.NPY_INT64 or not cnp.PyArray_ISCARRAY_RO(target)
+            or cnp.PyArray_SIZE(target) != rows):
         raise TypeError("a kernel needs aligned, C-contiguous int64 labels, one a row")
     return <const int64_t *>cnp.PyArray_DATA(target)
 
@@ -816,8 +818,8 @@ def cross_entropy(cnp.ndarray x not None, cnp.ndarray target not None, cnp.ndarr
     cdef void *each = dense_target(losses, table, rows)
     cdef void *gradient = NULL if grad is None else flat_out(grad, table)
     with nogil:
-        status = table.cross_entropy(source, labels, weights, each, gradient, rows, classes, ignore_index, smoothing, scale,
-                                     &total)
+        status = table.cross_entropy(source, labels, weights, each, gradient, rows, classes, ignore_index, smoothing,
+                                     scale, &total)
     check(status)
     return total
 

@@ -21,7 +21,8 @@ def window(
     stride: Any,
     padding: Any,
     dilation: Any = 1,
-    ceil_mode: bool | None = None,
+    ceil_mode: bool = False,
+    pooling: bool = False,
 ) -> Window:
     """Return the geometry of a window that slides over images, computed once for each shape and set of options.
 
@@ -33,9 +34,10 @@ def window(
         The input's, (N, C, H, W).
     kernel_size, stride, padding, dilation : int or pair of int
         As the user gave them.
-    ceil_mode : bool, optional
-        None for convolution. A bool asks for the rules of pooling: padding is at most half the kernel, and True rounds
-        the output size up, as far as every window starts inside the input or its left padding.
+    ceil_mode : bool
+        Whether to round the output size up, as far as every window starts inside the input or its left padding.
+    pooling : bool
+        Whether padding must be at most half the kernel.
 
     Returns
     -------
@@ -52,11 +54,11 @@ def window(
 
     Examples
     --------
-    >>> window("max_pool2d", (1, 8, 7, 7), 2, 2, 0, ceil_mode=True).out_shape
+    >>> window("max_pool2d", (1, 8, 7, 7), 2, 2, 0, ceil_mode=True, pooling=True).out_shape
     (1, 8, 4, 4)
     """
     find = _known if plain_ints(kernel_size, stride, padding, dilation) else _window
-    return find(op, shape, kernel_size, stride, padding, dilation, ceil_mode)
+    return find(op, shape, kernel_size, stride, padding, dilation, ceil_mode, pooling)
 
 
 def _window(
@@ -66,7 +68,8 @@ def _window(
     stride: Any,
     padding: Any,
     dilation: Any,
-    ceil_mode: bool | None,
+    ceil_mode: bool,
+    pooling: bool,
 ) -> Window:
     kernel = pair(kernel_size, op, "kernel_size")
     stride = pair(stride, op, "stride")
@@ -74,11 +77,10 @@ def _window(
     dilation = pair(dilation, op, "dilation")
     if len(shape) != 4 or min(shape[1:]) < 1:
         raise ShapeError(f"{op}: input must be (N, C, H, W) with C, H and W of at least 1, got shape {shape}")
-    if ceil_mode is not None:
-        if not isinstance(ceil_mode, bool):
-            raise TypeError(f"{op}: ceil_mode must be True or False, got {ceil_mode!r}")
-        if 2 * padding[0] > kernel[0] or 2 * padding[1] > kernel[1]:
-            raise ShapeError(f"{op}: padding must be at most half of kernel_size {kernel}, got {padding}")
+    if not isinstance(ceil_mode, bool):
+        raise TypeError(f"{op}: ceil_mode must be True or False, got {ceil_mode!r}")
+    if pooling and (2 * padding[0] > kernel[0] or 2 * padding[1] > kernel[1]):
+        raise ShapeError(f"{op}: padding must be at most half of kernel_size {kernel}, got {padding}")
     batch, channels, *size = shape
     spans = [d * (k - 1) + 1 for d, k in zip(dilation, kernel, strict=True)]
     padded = [n + 2 * p for n, p in zip(size, padding, strict=True)]

@@ -81,7 +81,9 @@ def cross_entropy(
     ignore_index = checks.integer(ignore_index, "cross_entropy", "ignore_index", -checks.LARGEST)
 
     rows = rows_along(x, axis)
-    flat = labels if axis == 1 == labels.ndim and labels.flags.carray else np.require(labels, None, "CA").reshape(-1)
+    if labels.ndim != 1 or not labels.flags.carray:
+        labels = np.require(labels, None, ["C", "A"])
+    flat = labels if labels.ndim == 1 else labels.reshape(-1)
     total, bad = _kernels.check_target(rows, flat, weights, ignore_index)
     if bad >= 0:
         raise ValueError(
@@ -90,7 +92,7 @@ def cross_entropy(
         )
     scale = 1.0 if reduction != "mean" else 1 / total if total else np.nan
     losses = np.empty(flat.shape, x.dtype)
-    grad_rows = _kernels.empty_like(rows) if needs_grad(input) else None
+    grad_rows: Any = _kernels.empty_like(rows) if needs_grad(input) else None
     loss = _kernels.cross_entropy(rows, flat, weights, ignore_index, smoothing, scale, losses, grad_rows)
 
     def backward(grad: np.ndarray) -> tuple[np.ndarray]:

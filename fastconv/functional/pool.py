@@ -67,9 +67,9 @@ def max_pool2d(
     if x.ndim == 3:
         return squeeze(max_pool2d(unsqueeze(input, 0), kernel_size, stride, padding, dilation, ceil_mode), 0)
     stride = kernel_size if stride is None else stride
-    where = window("max_pool2d", x.shape, kernel_size, stride, padding, dilation, ceil_mode)
+    where = window("max_pool2d", x.shape, kernel_size, stride, padding, dilation, ceil_mode, True)
     out = empty_channels_last(where.out_shape, x.dtype)
-    winners = _kernels.empty((where.winner_bytes,), _BYTE) if needs_grad(input) else None
+    winners: Any = _kernels.empty((where.winner_bytes,), _BYTE) if needs_grad(input) else None
     _kernels.max_pool2d(where, channels_last(x), out, winners)
 
     def backward(grad: np.ndarray) -> tuple[np.ndarray]:
@@ -127,7 +127,7 @@ def avg_pool2d(
         )
         return squeeze(out3, 0)
     stride = kernel_size if stride is None else stride
-    where = window("avg_pool2d", x.shape, kernel_size, stride, padding, 1, ceil_mode)
+    where = window("avg_pool2d", x.shape, kernel_size, stride, padding, 1, ceil_mode, True)
     if not isinstance(count_include_pad, bool):
         raise TypeError(f"avg_pool2d: count_include_pad must be True or False, got {count_include_pad!r}")
     divisor = 0 if divisor_override is None else checks.integer(divisor_override, "avg_pool2d", "divisor_override")

@@ -40,7 +40,7 @@ def cross_entropy(
 
 
 def cross_entropy_grad(
-    grad: np.ndarray,
+    grad: np.ndarray | float,
     x: np.ndarray,
     target: np.ndarray,
     weight: np.ndarray | None = None,
@@ -51,6 +51,6 @@ def cross_entropy_grad(
     """(sum of q) softmax(x) - q."""
     rows, shares, total = _label_distribution(x, target, weight, ignore_index, label_smoothing)
     found = shares.sum(axis=1, keepdims=True) * softmax(rows) - shares
-    found = found * (grad.reshape(-1, 1) if reduction == "none" else grad / (total if reduction == "mean" else 1))
+    found = found * (np.reshape(grad, (-1, 1)) if reduction == "none" else grad / (total if reduction == "mean" else 1))
     others = (x.shape[0], *x.shape[2:], x.shape[1])
     return np.moveaxis(found.reshape(others), -1, 1)

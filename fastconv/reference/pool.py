@@ -126,7 +126,8 @@ def avg_pool2d(
 ) -> np.ndarray:
     """The sum of each window divided by the number of its taps."""
     windows = _Windows(x.shape, kernel_size, stride, padding, 1, ceil_mode)
-    return sum(windows.taps(windows.pad(x, 0))) / _divisors(windows, count_include_pad, divisor_override)
+    total = np.sum(list(windows.taps(windows.pad(x, 0))), axis=0)
+    return total / _divisors(windows, count_include_pad, divisor_override)
 
 
 def avg_pool2d_grad(

@@ -35,9 +35,7 @@ static const int32_t v_window[2 * VL] = {-1, -1, -1, -1, -1, -1, -1, -1};
 FC_INLINE __m256i v_first(ptrdiff_t n) { return _mm256_loadu_si256((const __m256i *)(v_window + VL - n)); }
 
 FC_INLINE vec v_load(const real *p) { return V_(loadu)(p); }
-FC_INLINE vec v_load_n(const real *p, ptrdiff_t n) {
-  return FC_WHOLE(n) ? v_load(p) : V_(maskload)(p, v_first(n));
-}
+FC_INLINE vec v_load_n(const real *p, ptrdiff_t n) { return FC_WHOLE(n) ? v_load(p) : V_(maskload)(p, v_first(n)); }
 FC_INLINE void v_store(real *p, vec a) { V_(storeu)(p, a); }
 FC_INLINE void v_store_n(real *p, vec a, ptrdiff_t n) {
   if (FC_WHOLE(n))
@@ -75,15 +73,11 @@ FC_INLINE void b_store_n(uint8_t *p, bytes a, ptrdiff_t n) {
 #if FC_DOUBLE
 FC_INLINE bytes b_set1(uint8_t a) { return _mm256_set1_epi64x(a); }
 FC_INLINE mask b_eq(bytes a, bytes b) { return _mm256_castsi256_pd(_mm256_cmpeq_epi64(a, b)); }
-FC_INLINE bytes b_select(mask m, bytes yes, bytes no) {
-  return _mm256_blendv_epi8(no, yes, _mm256_castpd_si256(m));
-}
+FC_INLINE bytes b_select(mask m, bytes yes, bytes no) { return _mm256_blendv_epi8(no, yes, _mm256_castpd_si256(m)); }
 #else
 FC_INLINE bytes b_set1(uint8_t a) { return _mm256_set1_epi32(a); }
 FC_INLINE mask b_eq(bytes a, bytes b) { return _mm256_castsi256_ps(_mm256_cmpeq_epi32(a, b)); }
-FC_INLINE bytes b_select(mask m, bytes yes, bytes no) {
-  return _mm256_blendv_epi8(no, yes, _mm256_castps_si256(m));
-}
+FC_INLINE bytes b_select(mask m, bytes yes, bytes no) { return _mm256_blendv_epi8(no, yes, _mm256_castps_si256(m)); }
 #endif
 
 FC_INLINE vec v_zero(void) {
@@ -107,7 +101,7 @@ FC_INLINE vec v_sqrt(vec a) { return V_(sqrt)(a); }
 FC_INLINE vec v_round(vec a) { return V_(round)(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
 FC_INLINE vec v_copysign(vec a, vec b) {
   const vec sign = v_set1((real)-0.0);
-  return V_(or)(V_(andnot)(sign, a), V_(and)(sign, b));
+  return V_(or)(V_(andnot)(sign, a), V_ (and)(sign, b));
 }
 FC_INLINE vec v_exp2_(vec n) {
 #if FC_DOUBLE
@@ -130,7 +124,7 @@ FC_INLINE mask m_first(ptrdiff_t n) { return _mm256_castsi256_pd(v_first(n)); }
 #else
 FC_INLINE mask m_first(ptrdiff_t n) { return _mm256_castsi256_ps(v_first(n)); }
 #endif
-FC_INLINE mask m_and(mask a, mask b) { return V_(and)(a, b); }
+FC_INLINE mask m_and(mask a, mask b) { return V_ (and)(a, b); }
 FC_INLINE mask m_or(mask a, mask b) { return V_(or)(a, b); }
 FC_INLINE mask m_not(mask a) { return V_(xor)(a, V_(cmp)(a, a, _CMP_TRUE_UQ)); }
 FC_INLINE int m_any(mask a) { return V_(movemask)(a) != 0; }

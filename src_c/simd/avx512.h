@@ -32,9 +32,7 @@ typedef __mmask16 mask;
 FC_INLINE mask v_first(ptrdiff_t n) { return (mask)_bzhi_u32(0xffffffffu, (unsigned)n); }
 
 FC_INLINE vec v_load(const real *p) { return V_(loadu)(p); }
-FC_INLINE vec v_load_n(const real *p, ptrdiff_t n) {
-  return FC_WHOLE(n) ? v_load(p) : V_(maskz_loadu)(v_first(n), p);
-}
+FC_INLINE vec v_load_n(const real *p, ptrdiff_t n) { return FC_WHOLE(n) ? v_load(p) : V_(maskz_loadu)(v_first(n), p); }
 FC_INLINE void v_store(real *p, vec a) { V_(storeu)(p, a); }
 FC_INLINE void v_store_n(real *p, vec a, ptrdiff_t n) {
   if (FC_WHOLE(n))
@@ -71,7 +69,7 @@ FC_INLINE vec v_sqrt(vec a) { return V_(sqrt)(a); }
 FC_INLINE vec v_round(vec a) { return V_(roundscale)(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
 FC_INLINE vec v_copysign(vec a, vec b) {
   const vec sign = v_set1((real)-0.0);
-  return V_(or)(V_(andnot)(sign, a), V_(and)(sign, b));
+  return V_(or)(V_(andnot)(sign, a), V_ (and)(sign, b));
 }
 FC_INLINE vec v_scale(vec a, vec n) { return V_(scalef)(a, n); }
 

@@ -110,7 +110,8 @@ FC_INLINE vec v_select(mask m, vec yes, vec no) { return V_(vbsl)(m, yes, no); }
 typedef uint8x16_t permutation; /* of bytes */
 FC_INLINE permutation v_permutation(const uint8_t *index) {
   uint8_t byte[16];
-  for (size_t i = 0; i < sizeof byte; i++) byte[i] = (uint8_t)(index[i / sizeof(real)] * sizeof(real) + i % sizeof(real));
+  for (size_t i = 0; i < sizeof byte; i++)
+    byte[i] = (uint8_t)(index[i / sizeof(real)] * sizeof(real) + i % sizeof(real));
   return vld1q_u8(byte);
 }
 FC_INLINE vec v_permute(vec a, vec b, permutation p) {

@@ -6,7 +6,8 @@
  *   FC_MR, FC_NV  the register tile of the micro-kernel: FC_MR rows times FC_NV vectors
  *
  * Loads and stores need no alignment. The `_n` forms touch the first n elements only, 0 <= n <= VL; what a
- * partial load leaves out is zero; with a constant n = VL they are the plain forms. v_max(a, b) and v_min(a, b) return b where either is NaN. */
+ * partial load leaves out is zero; with a constant n = VL they are the plain forms. v_max(a, b) and v_min(a, b) return
+ * b where either is NaN. */
 #ifndef FC_SIMD_H
 #define FC_SIMD_H
 
