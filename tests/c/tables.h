@@ -111,9 +111,24 @@ static void keep_array(array a, double epsilons, int line) {
   for (ptrdiff_t i = 0; i < a.n; i++) keep_value(at(a, i), epsilons * epsilon * largest, line);
 }
 
-/* Equal to the last bit, -0 and NaN included, or within a multiple of epsilon * the array's largest magnitude. */
+static void keep_each(array a, double epsilons, int line) {
+  const double smallest = table->element_size == 4 ? FLT_TRUE_MIN : DBL_TRUE_MIN;
+  for (ptrdiff_t i = 0; i < a.n; i++) {
+    const double size = isfinite(at(a, i)) ? fabs(at(a, i)) : 0;
+    keep_value(at(a, i), fmax(epsilons * epsilon * size, smallest), line);
+  }
+}
+
+static void keep_bytes(array a, int line) {
+  for (ptrdiff_t i = 0; i < a.n; i++) keep_value((unsigned char)a.data[i], 0, line);
+}
+
+/* Equal to the last bit, -0 and NaN included; or within a multiple of epsilon * the array's largest magnitude; or
+ * within a multiple of each value's own epsilon. */
 #define KEEP(array) keep_array(array, 0, __LINE__)
 #define KEEP_ABOUT(array, epsilons) keep_array(array, epsilons, __LINE__)
+#define KEEP_CLOSE(array, epsilons) keep_each(array, epsilons, __LINE__)
+#define KEEP_BYTES(array) keep_bytes(array, __LINE__)
 #define KEEP_VALUE(value) keep_value(value, 0, __LINE__)
 
 static int differs(result a, result b) {

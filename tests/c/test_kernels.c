@@ -190,17 +190,139 @@ static void test_linear(void) {
   try_linear(3, 500, 301);
 }
 
+/* --- pooling ----------------------------------------------------------------------------------------------------- */
+
+static void try_max_pool2d(const fc_window *w, ptrdiff_t gap, array x) {
+  const ptrdiff_t channels = w->channels;
+  const array out = whole(outputs_of(w) * (channels + gap)), grad = whole(out.n), grad_x = whole(x.n);
+  const array winners = bytes_of(outputs_of(w) * channels * fc_pool_planes(w), 1), plain = whole(out.n);
+  const fc_image source = view(x, w->h, w->w, channels, gap);
+  KERNEL(max_pool2d, w, source, view(out, w->out_h, w->out_w, channels, gap), (uint8_t *)winners.data);
+  KERNEL(max_pool2d, w, source, view(plain, w->out_h, w->out_w, channels, gap), NULL);
+  KERNEL(max_pool2d_grad, w, view(grad, w->out_h, w->out_w, channels, gap), (uint8_t *)winners.data,
+         view(grad_x, w->h, w->w, channels, gap));
+  KEEP(out);
+  KEEP(plain);
+  KEEP_BYTES(winners);
+  KEEP(grad_x);
+  forget();
+}
+
+static void try_avg_pool2d(const fc_window *w, ptrdiff_t gap) {
+  const array x = whole(inputs_of(w) * (w->channels + gap)), grad_x = whole(x.n);
+  const array out = whole(outputs_of(w) * (w->channels + gap));
+  const ptrdiff_t divisor = below(2) * 3, include_pad = below(2);
+  const fc_image target = view(out, w->out_h, w->out_w, w->channels, gap);
+  KERNEL(avg_pool2d, w, view(x, w->h, w->w, w->channels, gap), target, (int)include_pad, divisor);
+  KERNEL(avg_pool2d_grad, w, target, view(grad_x, w->h, w->w, w->channels, gap), (int)include_pad, divisor);
+  KEEP(out);
+  KEEP(grad_x);
+  forget();
+}
+
+static void test_pooling(void) {
+  for (int i = 0; i < 120; i++) {
+    fc_window w = some_window(4);
+    const ptrdiff_t gap = below(3), n = inputs_of(&w) * (w.channels + gap);
+    try_max_pool2d(&w, gap, i % 2 == 0 ? whole(n) : special(n, i));
+    if (w.dilation_y == 1 && w.dilation_x == 1) try_avg_pool2d(&w, gap);
+  }
+  for (ptrdiff_t channels = 1; channels <= 2 * lanes + 1; channels++) { /* LeNet's kind, a way of its own */
+    const fc_window w = {2, 7, 10, channels, 2, 2, 3, 5, 2, 2, 0, 0, 1, 1};
+    try_max_pool2d(&w, 0, special(140 * channels, channels));
+    try_avg_pool2d(&w, 0);
+  }
+  const fc_window wide = {1, 30, 31, 5, 17, 18, 14, 14, 1, 1, 0, 0, 1, 1}; /* winners of two bytes */
+  try_max_pool2d(&wide, 0, whole(30 * 31 * 5));
+}
+
 /* --- elementwise ------------------------------------------------------------------------------------------------- */
 
-static void test_relu(void) {
-  for (ptrdiff_t n = 0; n <= 40000; n = n < 2 * lanes + 16 ? n + 1 : 2 * n + 1) {
+/* Every length round a vector's, and some of several pieces. */
+static ptrdiff_t longer(ptrdiff_t n) { return n < 2 * lanes + 16 ? n + 1 : 4 * n + 1; }
+
+static void test_activations(void) {
+  for (ptrdiff_t n = 0; n <= 40000; n = longer(n)) {
     const array x = special(n, n), grad = special(n, 3 * n + 5), out = empty(n), grad_x = empty(n);
     KERNEL(relu, x.data, out.data, n);
     KERNEL(relu_grad, out.data, grad.data, grad_x.data, n);
     KEEP(out);
     KEEP(grad_x);
+    KERNEL(sigmoid, x.data, out.data, n);
+    KEEP_CLOSE(out, 4);
+    KERNEL(tanh, x.data, out.data, n);
+    KEEP_CLOSE(out, 4);
+
+    const array given = whole(n), value = whole(n);
+    for (ptrdiff_t i = 0; i < n; i++) set(value, i, at(value, i) / 4); /* as a result of both can be */
+    KERNEL(sigmoid_grad, value.data, given.data, grad_x.data, n);
+    KEEP_CLOSE(grad_x, 4);
+    KERNEL(tanh_grad, value.data, given.data, grad_x.data, n);
+    KEEP_CLOSE(grad_x, 4);
     forget();
   }
+}
+
+static void try_softmax(ptrdiff_t rows, ptrdiff_t n, array x) {
+  const array out = empty(rows * n), grad = whole(rows * n), grad_x = empty(rows * n);
+  KERNEL(softmax, x.data, out.data, rows, n);
+  KEEP_CLOSE(out, 8 + (double)n);
+  KERNEL(softmax_grad, out.data, grad.data, grad_x.data, rows, n);
+  KEEP_ABOUT(grad_x, 32 + (double)n);
+  KERNEL(log_softmax, x.data, out.data, rows, n);
+  KEEP_ABOUT(out, 8);
+  KERNEL(log_softmax_grad, out.data, grad.data, grad_x.data, rows, n);
+  KEEP_ABOUT(grad_x, 32 + (double)n);
+  forget();
+}
+
+static void test_softmax(void) {
+  for (ptrdiff_t n = 1; n <= 2000; n = longer(n)) {
+    try_softmax(1 + n % 4, n, whole((1 + n % 4) * n));
+    const array one_nan = whole(3 * n);
+    set(one_nan, n + n / 2, NAN);
+    set(one_nan, 2 * n + n / 3, -INFINITY);
+    try_softmax(3, n, one_nan);
+  }
+}
+
+static void try_cross_entropy(ptrdiff_t rows, ptrdiff_t classes, int weighted, double smoothing) {
+  const array x = whole(rows * classes), weight = whole(classes), losses = empty(rows), grad = empty(rows * classes);
+  const array labels = bytes_of(rows, sizeof(int64_t));
+  int64_t *target = (int64_t *)labels.data;
+  for (ptrdiff_t i = 0; i < rows; i++) target[i] = i % 5 == 4 ? -100 : below(classes);
+  for (ptrdiff_t i = 0; i < classes; i++) set(weight, i, fabs(at(weight, i)) + 1);
+  const void *weights = weighted ? weight.data : NULL;
+  double total;
+  ptrdiff_t bad;
+  KERNEL(check_target, target, weights, rows, classes, -100, &total, &bad);
+  KEEP_VALUE(total);
+  KEEP_VALUE((double)bad);
+  KERNEL(cross_entropy, x.data, target, weights, losses.data, grad.data, rows, classes, -100, smoothing, 0.5, &total);
+  KEEP_ABOUT(losses, 32 + (double)classes);
+  KEEP_ABOUT(grad, 32 + (double)classes);
+  target[rows - 1] = classes;
+  KERNEL(check_target, target, weights, rows, classes, -100, &total, &bad);
+  KEEP_VALUE((double)bad);
+  forget();
+}
+
+static void test_cross_entropy(void) {
+  for (ptrdiff_t classes = 1; classes <= 300; classes = longer(classes))
+    for (int way = 0; way < 4; way++) try_cross_entropy(1 + classes % 7, classes, way & 1, way & 2 ? 0.25 : 0);
+}
+
+/* Halves and quarters: exact. */
+static void test_sgd_update(void) {
+  for (ptrdiff_t n = 1; n <= 40000; n = longer(n))
+    for (int way = 0; way < 4; way++) {
+      const fc_sgd options = {0.5, way > 0 ? 0.5 : 0, way > 2 ? 0.5 : 0, way > 1 ? 0.25 : 0, way == 2, way == 1};
+      const array parameter = whole(n), grad = whole(n), velocity = whole(n);
+      KERNEL(sgd_update, parameter.data, grad.data, way > 0 ? velocity.data : NULL, n, &options);
+      KEEP(parameter);
+      KEEP(velocity);
+      forget();
+    }
 }
 
 static void test_fma_peak(void) {
@@ -215,9 +337,11 @@ int main(void) {
     const char *name;
     void (*run)(void);
   } tests[] = {
-#define TEST(name) {#name, test_##name},
-      TEST(to_channels_last) TEST(columns) TEST(affine_warp) TEST(conv2d) TEST(winograd) TEST(large_conv2d) TEST(linear)
-          TEST(relu) TEST(fma_peak)};
+#define TEST(name) {#name, test_##name}
+      TEST(to_channels_last), TEST(columns),    TEST(affine_warp), TEST(conv2d),      TEST(winograd),
+      TEST(large_conv2d),     TEST(linear),     TEST(pooling),     TEST(activations), TEST(softmax),
+      TEST(cross_entropy),    TEST(sgd_update), TEST(fma_peak),
+  };
   CHECK(fc_set_num_threads(2) == 0);
   int count, different = 0;
   const fc_isa *isas = fc_isa_list(&count), *scalar = &isas[count - 1];
