@@ -1,7 +1,7 @@
 """Everything a developer runs, each in an environment of its own: `nox -l` lists the sessions."""
 
+import json
 import platform
-import runpy
 import shutil
 from pathlib import Path
 
@@ -88,29 +88,37 @@ def sanitize(session: nox.Session) -> None:
     ignored = shutil.ignore_patterns(".*", "build", "dist", "*.so", "__pycache__", "_kernels.c")
     shutil.copytree(ROOT, copy, ignore=ignored)
     session.chdir(copy)
-    session.run("python", "setup.py", "-q", "build_ext", "--inplace", env={"FASTCONV_SANITIZE": "address,undefined"})
-    library = session.run("gcc", "-print-file-name=libasan.so", external=True, silent=True)
-    session.run(
-        *("pytest", "-p", "no:cacheprovider", "tests", *session.posargs),
-        env={
-            "LD_PRELOAD": library.strip(),
-            "ASAN_OPTIONS": "detect_leaks=0:handle_segv=0:allocator_may_return_null=1",  # Python leaks by design
-            "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1",
-        },
-    )
+    session.env["FASTCONV_SANITIZE"] = "address,undefined"
+    session.env["ASAN_OPTIONS"] = "detect_leaks=0:handle_segv=0:allocator_may_return_null=1"  # Python never frees all
+    session.env["UBSAN_OPTIONS"] = "halt_on_error=1:print_stacktrace=1"
+    session.run("python", "setup.py", "-q", "build_ext", "--inplace")
+    objects = [str(path) for path in copy.glob("build/temp*/units/*.o")]
+    build_and_run_kernel_test(session, ["gcc"], platform.machine(), objects, [])
+    # What times something or compiles for itself stays out.
+    left_out = [f"--ignore=tests/test_{name}.py" for name in ("build", "kernels_c", "parallel_c", "threads")]
+    library = session.run("gcc", "-print-file-name=libasan.so", external=True, silent=True).strip()
+    chosen = session.posargs or ["tests", *left_out]
+    session.run("pytest", "-p", "no:cacheprovider", *chosen, env={"LD_PRELOAD": library})
 
 
 @nox.session
 def aarch64(session: nox.Session) -> None:
     """Compares NEON kernels with scalar ones in an emulator (gcc-aarch64-linux-gnu, qemu-user)."""
     session.install(*BUILD)
-    build = runpy.run_path("setup.py")
+    emulator = [] if platform.machine() == "aarch64" else ["qemu-aarch64", "-L", "/usr/aarch64-linux-gnu"]
+    build_and_run_kernel_test(session, ["aarch64-linux-gnu-gcc"], "aarch64", [], emulator)
+
+
+def build_and_run_kernel_test(
+    session: nox.Session, compiler: list[str], machine: str, objects: list[str], emulator: list[str]
+) -> None:
+    """Compile tests/c/test_kernels.c and, where there are no objects yet, the units it needs, and run it."""
+    show = f"import json; from setup import *; print(json.dumps([units({machine!r}), c_flags(), sanitizer_flags()]))"
+    units, common, linking = json.loads(session.run("python", "-c", show, silent=True))
     folder = Path(session.create_tmp()).resolve()
-    compiler = "aarch64-linux-gnu-gcc"
-    objects = []
-    for source, flags in [*build["units"]("aarch64"), ("tests/c/test_kernels.c", [])]:
-        objects.append(f"{folder}/{Path(source).stem}.o")
-        session.run(compiler, *build["c_flags"](), *flags, "-c", source, "-o", objects[-1], external=True)
-    session.run(compiler, "-pthread", *objects, "-lm", "-o", f"{folder}/test_kernels", external=True)
-    runner = [] if platform.machine() == "aarch64" else ["qemu-aarch64", "-L", "/usr/aarch64-linux-gnu"]
-    session.run(*runner, f"{folder}/test_kernels", external=True)
+    for source, flags in [*([] if objects else units), ("tests/c/test_kernels.c", [])]:
+        objects = [*objects, f"{folder}/{Path(source).stem}.o"]
+        session.run(*compiler, *common, *flags, "-c", source, "-o", objects[-1], external=True)
+    program = f"{folder}/test_kernels"
+    session.run(*compiler, "-pthread", *linking, *objects, "-lm", "-o", program, external=True)
+    session.run(*emulator, program, external=True)
