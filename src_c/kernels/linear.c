@@ -4,7 +4,7 @@
  * samples become the columns: they are packed as panels (they are the smaller operand), the weights' rows feed the
  * tile. */
 
-enum { LINEAR_DOT_BATCH = 8, LINEAR_WEIGHTS = 1 << 15, DOT_ROWS = 4, DOT_SAMPLES = 4 };
+enum { LINEAR_DOT_BATCH = 8, LINEAR_WEIGHTS = 1 << 13, DOT_ROWS = 4, DOT_SAMPLES = 4 };
 
 typedef struct {
   const real *x, *weight, *bias, *grad;
