@@ -12,6 +12,7 @@ import click
 import fastconv
 from fastconv.cli import bench, evaluate, info, predict, train
 from fastconv.cli.common import fail, note
+from fastconv.threads import set_num_threads
 
 __all__ = ["cli"]
 
@@ -29,7 +30,7 @@ def _guarded(function: Callable[..., Any]) -> Callable[..., Any]:
     def run(threads: int | None, debug: bool, **options: Any) -> None:
         try:
             if threads is not None:
-                fastconv.set_num_threads(threads)
+                set_num_threads(threads)
             function(**options)
         except (click.ClickException, click.exceptions.Exit, BrokenPipeError):
             raise

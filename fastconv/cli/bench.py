@@ -11,13 +11,16 @@ from typing import Any, NamedTuple
 import numpy as np
 from rich.table import Table
 
-import fastconv
-from fastconv import Parameter, Tensor, _kernels, no_grad
+from fastconv import _kernels
 from fastconv import functional as F
+from fastconv.autograd import no_grad
 from fastconv.cli.common import note, print_json, stdout
 from fastconv.errors import FastconvError
 from fastconv.models import lenet5
 from fastconv.optim import SGD
+from fastconv.parameter import Parameter
+from fastconv.tensor import Tensor
+from fastconv.threads import get_num_threads
 
 __all__ = ["command"]
 
@@ -42,8 +45,8 @@ def command(seed: int, as_json: bool) -> None:
     Takes less than 15 seconds. Every result is checked against the im2col method before it is timed. The share of the
     peak of Winograd's method can exceed 100 %: it multiplies less than what is counted.
     """
-    threads = fastconv.get_num_threads()
-    note(f"measuring on {threads} thread{'s' * (threads > 1)} with {fastconv.active_isa()} ...")
+    threads = get_num_threads()
+    note(f"measuring on {threads} thread{'s' * (threads > 1)} with {_kernels.active_isa()} ...")
     rng = np.random.default_rng(seed)
     peak = fma_peak(threads)
     rows = [*_lenet(rng), *(row for layer in LAYERS for row in _layer(rng, *layer))]
@@ -51,7 +54,7 @@ def command(seed: int, as_json: bool) -> None:
     if as_json:
         print_json(
             {
-                "isa": fastconv.active_isa(),
+                "isa": _kernels.active_isa(),
                 "threads": threads,
                 "fma_peak_gflops": peak / 1e9,
                 "rows": [_as_json(row, peak) for row in rows],

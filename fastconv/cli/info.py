@@ -11,6 +11,7 @@ from rich.table import Table
 import fastconv
 from fastconv import _kernels
 from fastconv.cli.common import print_json, stdout
+from fastconv.threads import get_num_threads
 
 __all__ = ["command"]
 
@@ -40,9 +41,9 @@ def command(seed: int, as_json: bool) -> None:
 def _facts() -> dict[str, Any]:
     return {
         "version": fastconv.__version__,
-        "isa": fastconv.active_isa(),
-        "available_isas": fastconv.available_isas(),
-        "threads": fastconv.get_num_threads(),
+        "isa": _kernels.active_isa(),
+        "available_isas": _kernels.available_isas(),
+        "threads": get_num_threads(),
         "compiler": _kernels.COMPILER,
         "python": platform.python_version(),
         "numpy": np.__version__,

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 import fastconv
+from fastconv import _kernels
 from fastconv.cli.common import (
     evaluation_json,
     limited,
@@ -25,6 +26,7 @@ from fastconv.data import Compose, DataLoader, Normalize, RandomAffine, load_dat
 from fastconv.lr_scheduler import OneCycleLR
 from fastconv.models import MODELS
 from fastconv.optim import SGD
+from fastconv.threads import get_num_threads
 from fastconv.training import Checkpoint, EpochRecord, Evaluation, History, NonFiniteLossError, Run, evaluate, fit
 from fastconv.visualize import learning_curve, misclassified
 
@@ -120,8 +122,8 @@ def _config() -> dict[str, Any]:
         "command": "train",
         "started": datetime.now().astimezone().isoformat(timespec="seconds"),
         "fastconv_version": fastconv.__version__,
-        "isa": fastconv.active_isa(),
-        "threads": fastconv.get_num_threads(),
+        "isa": _kernels.active_isa(),
+        "threads": get_num_threads(),
         "settings": {name: str(value) if isinstance(value, Path) else value for name, value in options.items()},
     }
 

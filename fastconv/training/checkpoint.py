@@ -12,7 +12,7 @@ import numpy as np
 
 import fastconv
 from fastconv import functional as F
-from fastconv import no_grad
+from fastconv.autograd import no_grad
 from fastconv.data import Normalize
 from fastconv.errors import DataError
 from fastconv.layers import Module

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from fastconv import functional as F
-from fastconv import no_grad
+from fastconv.autograd import no_grad
 from fastconv.layers import Module
 
 __all__ = ["Evaluation", "evaluate"]

@@ -9,8 +9,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastconv import checks, no_grad
+from fastconv import checks
 from fastconv import functional as F
+from fastconv.autograd import no_grad
 from fastconv.errors import FastconvError
 from fastconv.layers import Module
 from fastconv.lr_scheduler import LRScheduler
