@@ -173,6 +173,19 @@ def test_nan_and_infinity(each_isa, options, channels):
         np.testing.assert_array_equal(given.grad, reference.max_pool2d_grad(grad, x, *options))
 
 
+@pytest.mark.parametrize("options", [(2,), (3, 2, 1), (3, 1)])
+def test_every_channel_gets_the_same_bits(each_isa, options):
+    """Whole vectors, their tail and what is left for single elements round alike."""
+    for dtype in DTYPES:
+        x = np.repeat(randn(2, 1, 7, 7, dtype=dtype), 43, axis=1)
+        for op in (F.max_pool2d, F.avg_pool2d):
+            given = Tensor(x, requires_grad=True)
+            out = op(given, *options)
+            out.backward(np.repeat(randn(2, 1, *out.shape[2:], seed=1, dtype=dtype), 43, axis=1))
+            for found in (out.detach().numpy(), given.grad.numpy()):
+                np.testing.assert_array_equal(found, np.repeat(found[:, :1], 43, axis=1))
+
+
 @pytest.mark.parametrize("value", [-np.inf, np.nan])
 @pytest.mark.parametrize("options", [(2,), (3, 1, 1), (17,)])
 def test_windows_with_nothing_else(each_isa, value, options):

@@ -44,20 +44,26 @@ FC_INLINE void pool_spread(const pool_grad_job *job, const pool_grad_window *at,
   }
 }
 
-/* One channel: less than a vector is not worth a masked one, which would wait for the store to the pixel before. */
-FC_INLINE void pool_spread_one(const pool_grad_job *job, const pool_grad_window *at, ptrdiff_t c, int planes) {
+/* The last n < VL channels, one by one: a masked vector would wait for the store to the pixel before. */
+FC_INLINE void pool_spread_rest(const pool_grad_job *job, const pool_grad_window *at, ptrdiff_t c, ptrdiff_t n,
+                                int planes) {
   const fc_window *w = job->window;
   const ptrdiff_t down = w->dilation_y * job->grad_x.row, right = w->dilation_x * job->grad_x.pixel;
   real *x = at->x + c;
   if (planes == 0) {
+    real part[VL]; /* rounded by a vector, as in the other channels: a scalar product could be fused with the sum */
+    v_store(part, v_mul(v_load_n(at->grad + c, n), v_set1(at->share)));
     for (ptrdiff_t ky = at->ky0; ky < at->ky1; ky++)
-      for (ptrdiff_t kx = at->kx0; kx < at->kx1; kx++) x[ky * down + kx * right] += at->grad[c] * at->share;
+      for (ptrdiff_t kx = at->kx0; kx < at->kx1; kx++)
+        for (ptrdiff_t i = 0; i < n; i++) x[ky * down + kx * right + i] += part[i];
     return;
   }
-  ptrdiff_t winner = at->winners[c];
-  for (int p = 1; p < planes; p++) winner |= (ptrdiff_t)at->winners[p * pool_outputs(w) + c] << 8 * p;
-  if (winner < at->ky0 * w->kw || winner >= at->ky1 * w->kw) return; /* in another band */
-  x[planes == 1 ? job->offset[winner] : winner / w->kw * down + winner % w->kw * right] += at->grad[c];
+  for (ptrdiff_t i = 0; i < n; i++) {
+    ptrdiff_t winner = at->winners[c + i];
+    for (int p = 1; p < planes; p++) winner |= (ptrdiff_t)at->winners[p * pool_outputs(w) + c + i] << 8 * p;
+    if (winner < at->ky0 * w->kw || winner >= at->ky1 * w->kw) continue; /* in another band */
+    x[i + (planes == 1 ? job->offset[winner] : winner / w->kw * down + winner % w->kw * right)] += at->grad[c + i];
+  }
 }
 
 /* Rows [begin, end) of an image. */
@@ -84,7 +90,7 @@ FC_INLINE void pool_grad_band(const pool_grad_job *job, ptrdiff_t image, ptrdiff
         at.share = 1 / (real)(high * pool_extent(i, w->stride_x, w->pad_x, w->kw, w->w, job->count_include_pad));
       ptrdiff_t c = 0;
       for (; c + VL <= channels; c += VL) pool_spread(job, &at, c, planes);
-      for (; c < channels; c++) pool_spread_one(job, &at, c, planes);
+      if (c < channels) pool_spread_rest(job, &at, c, channels - c, planes);
     }
   }
 }
