@@ -20,7 +20,7 @@ enum {
 };
 
 /* Sharing a job costs about 2 us when the workers are awake and 5 when they sleep: less is quicker done alone. */
-static const double SMALL_WORK = 2e5;
+static const double SMALL_WORK = 5e4;
 
 /* The job that runs, if any. `tickets` holds the pieces nobody has taken yet and, from bit LIMIT_SHIFT on, how many
  * threads may take part. A thread takes a piece by lowering it, and counts it in `done` afterwards; the caller returns

@@ -19,7 +19,7 @@ typedef struct {
   real *c;
   const ptrdiff_t *c_row;
   ptrdiff_t columns; /* columns stored; the tile has one vector if they fit into it */
-  const real *bias;  /* one a column, or NULL */
+  const real *bias;  /* one a column, or NULL; the sums start from it */
   int accumulate;    /* add to what C holds */
   int clamp;
   real low, high;
@@ -27,20 +27,23 @@ typedef struct {
 
 FC_INLINE vec finish(vec value, const fc_tile *t, const real *c, ptrdiff_t column, ptrdiff_t n) {
   if (t->accumulate) value = v_add(value, v_load_n(c + column, n));
-  if (t->bias) value = v_add(value, v_load_n(t->bias + column, n));
   if (t->clamp) value = v_min(v_set1(t->high), v_max(v_set1(t->low), value)); /* a NaN stays */
   return value;
 }
 
 FC_INLINE void tile_body(const int rows, const int vectors, const fc_tile *t, const ptrdiff_t *a_row,
                          const ptrdiff_t *c_row) {
-  vec sum[FC_MR][FC_NV];
+  vec sum[FC_MR][FC_NV], start[FC_NV];
   const real *a[FC_MR];
+  const ptrdiff_t tail = t->columns - (vectors - 1) * VL;
+#pragma GCC unroll 8
+  for (int v = 0; v < vectors; v++)
+    start[v] = t->bias ? v_load_n(t->bias + v * VL, v + 1 < vectors ? VL : tail) : v_zero();
 #pragma GCC unroll 16
   for (int m = 0; m < rows; m++) {
     a[m] = t->a + a_row[m];
 #pragma GCC unroll 8
-    for (int v = 0; v < vectors; v++) sum[m][v] = v_zero();
+    for (int v = 0; v < vectors; v++) sum[m][v] = start[v];
   }
   const real *b = t->b;
   const ptrdiff_t a_step = t->a_step, b_step = t->b_step;
@@ -61,8 +64,7 @@ FC_INLINE void tile_body(const int rows, const int vectors, const fc_tile *t, co
     }
     b += t->b_skip;
   }
-  const ptrdiff_t tail = t->columns - (vectors - 1) * VL;
-  const int plain = !t->accumulate && !t->bias && !t->clamp;
+  const int plain = !t->accumulate && !t->clamp;
 #pragma GCC unroll 16
   for (int m = 0; m < rows; m++) {
     real *c = t->c + c_row[m];
