@@ -5,6 +5,14 @@
 #include <math.h>
 #include <string.h>
 
+/* Unrolls the loop that follows, at most n rounds: arrays of vectors become registers only where it is gone. */
+#define FC_PRAGMA(words) _Pragma(#words)
+#if defined(__clang__)
+#define FC_UNROLL(n) FC_PRAGMA(clang loop unroll(full))
+#else
+#define FC_UNROLL(n) FC_PRAGMA(GCC unroll n)
+#endif
+
 #include "activation.c"
 #include "gemm.c"
 #include "layout.c"

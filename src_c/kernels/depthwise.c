@@ -18,7 +18,7 @@ FC_INLINE void depthwise_pixels(const int pixels, const fc_product *p, const rea
     const ptrdiff_t n = min_size(VL, channels - c);
     vec sum[DEPTHWISE_PIXELS];
     const vec start = p->bias ? v_load_n(p->bias + c, n) : v_zero();
-#pragma GCC unroll 8
+    FC_UNROLL(8)
     for (int i = 0; i < pixels; i++) sum[i] = start;
     for (ptrdiff_t ty = y0; ty < y1; ty++)
       for (ptrdiff_t tx = x0; tx < x1; tx++) {
@@ -27,15 +27,15 @@ FC_INLINE void depthwise_pixels(const int pixels, const fc_product *p, const rea
         const real *weight = p->packed + (ty * p->taps_x + tx) * channels + c;
         if (n == VL) {
           const vec w = v_load(weight);
-#pragma GCC unroll 8
+          FC_UNROLL(8)
           for (int i = 0; i < pixels; i++) sum[i] = v_fma(v_load(from + i * between), w, sum[i]);
         } else {
           const vec w = v_load_n(weight, n);
-#pragma GCC unroll 8
+          FC_UNROLL(8)
           for (int i = 0; i < pixels; i++) sum[i] = v_fma(v_load_n(from + i * between, n), w, sum[i]);
         }
       }
-#pragma GCC unroll 8
+    FC_UNROLL(8)
     for (int i = 0; i < pixels; i++) {
       if (p->clamp) sum[i] = v_min(v_set1(p->high), v_max(v_set1(p->low), sum[i]));
       v_store_n(out + (x + i) * p->out.pixel + c, sum[i], n);
@@ -113,10 +113,9 @@ static void depthwise_weight_piece(void *context, ptrdiff_t piece, int worker) {
       const real *grad = (const real *)job->grad.data + image * job->grad.image + y * job->grad.row + c;
       const ptrdiff_t in_step = p->stride_x * p->in.pixel, grad_step = job->grad.pixel;
       ptrdiff_t x = first;
-      for (; x + 4 <= last; x += 4)
-#pragma GCC unroll 4
-        for (int i = 0; i < 4; i++)
-          sum[i] = v_fma(v_load_n(in + (x + i) * in_step, n), v_load_n(grad + (x + i) * grad_step, n), sum[i]);
+      for (; x + 4 <= last; x += 4) FC_UNROLL(4)
+      for (int i = 0; i < 4; i++)
+        sum[i] = v_fma(v_load_n(in + (x + i) * in_step, n), v_load_n(grad + (x + i) * grad_step, n), sum[i]);
       for (; x < last; x++) sum[0] = v_fma(v_load_n(in + x * in_step, n), v_load_n(grad + x * grad_step, n), sum[0]);
     }
     real *to = job->sums + (chunk * p->taps_y * p->taps_x + tap) * p->groups + c;

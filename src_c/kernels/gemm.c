@@ -36,13 +36,13 @@ FC_INLINE void tile_body(const int rows, const int vectors, const fc_tile *t, co
   vec sum[FC_MR][FC_NV], start[FC_NV];
   const real *a[FC_MR];
   const ptrdiff_t tail = t->columns - (vectors - 1) * VL;
-#pragma GCC unroll 8
+  FC_UNROLL(8)
   for (int v = 0; v < vectors; v++)
     start[v] = t->bias ? v_load_n(t->bias + v * VL, v + 1 < vectors ? VL : tail) : v_zero();
-#pragma GCC unroll 16
+  FC_UNROLL(16)
   for (int m = 0; m < rows; m++) {
     a[m] = t->a + a_row[m];
-#pragma GCC unroll 8
+    FC_UNROLL(8)
     for (int v = 0; v < vectors; v++) sum[m][v] = start[v];
   }
   const real *b = t->b;
@@ -51,12 +51,12 @@ FC_INLINE void tile_body(const int rows, const int vectors, const fc_tile *t, co
     ptrdiff_t i = t->segment[s];
     for (ptrdiff_t k = t->length; k > 0; k--) {
       vec weight[FC_NV];
-#pragma GCC unroll 8
+      FC_UNROLL(8)
       for (int v = 0; v < vectors; v++) weight[v] = v_load(b + v * VL);
-#pragma GCC unroll 16
+      FC_UNROLL(16)
       for (int m = 0; m < rows; m++) {
         const vec value = v_set1(a[m][i]);
-#pragma GCC unroll 8
+        FC_UNROLL(8)
         for (int v = 0; v < vectors; v++) sum[m][v] = v_fma(value, weight[v], sum[m][v]);
       }
       i += a_step;
@@ -65,10 +65,10 @@ FC_INLINE void tile_body(const int rows, const int vectors, const fc_tile *t, co
     b += t->b_skip;
   }
   const int plain = !t->accumulate && !t->clamp;
-#pragma GCC unroll 16
+  FC_UNROLL(16)
   for (int m = 0; m < rows; m++) {
     real *c = t->c + c_row[m];
-#pragma GCC unroll 8
+    FC_UNROLL(8)
     for (int v = 0; v < vectors; v++) {
       const ptrdiff_t n = v + 1 < vectors ? VL : tail;
       vec value = sum[m][v];
@@ -135,11 +135,12 @@ static int kernel_fma_peak(ptrdiff_t rounds, double *operations) {
   vec sum[CHAINS];
   const volatile real seed = 1;
   const vec factor = v_set1(seed), step = v_set1(seed / 1024);
-#pragma GCC unroll 16
+  FC_UNROLL(16)
   for (int i = 0; i < CHAINS; i++) sum[i] = v_set1((real)i);
-  for (ptrdiff_t round = 0; round < rounds; round++)
-#pragma GCC unroll 16
+  for (ptrdiff_t round = 0; round < rounds; round++) {
+    FC_UNROLL(16)
     for (int i = 0; i < CHAINS; i++) sum[i] = v_fma(sum[i], factor, step);
+  }
   real total = 0;
   for (int i = 0; i < CHAINS; i++) total += v_sum(sum[i]);
   *operations = total == 0 ? 0 : 2.0 * CHAINS * VL * (double)rounds;

@@ -16,20 +16,19 @@ typedef struct {
 
 FC_INLINE void dot_body(const int rows, const int samples, const fc_linear *p, ptrdiff_t o, ptrdiff_t n) {
   vec sum[DOT_ROWS][DOT_SAMPLES];
-#pragma GCC unroll 4
-  for (int i = 0; i < rows; i++)
-#pragma GCC unroll 4
-    for (int j = 0; j < samples; j++) sum[i][j] = v_zero();
+  FC_UNROLL(4)
+  for (int i = 0; i < rows; i++) FC_UNROLL(4)
+  for (int j = 0; j < samples; j++) sum[i][j] = v_zero();
   const real *weight = p->weight + o * p->in, *x = p->x + n * p->in;
   for (ptrdiff_t k = 0; k < p->in; k += VL) {
     const ptrdiff_t here = min_size(VL, p->in - k);
     vec value[DOT_SAMPLES];
-#pragma GCC unroll 4
+    FC_UNROLL(4)
     for (int j = 0; j < samples; j++) value[j] = v_load_n(x + j * p->in + k, here);
-#pragma GCC unroll 4
+    FC_UNROLL(4)
     for (int i = 0; i < rows; i++) {
       const vec w = v_load_n(weight + i * p->in + k, here);
-#pragma GCC unroll 4
+      FC_UNROLL(4)
       for (int j = 0; j < samples; j++) sum[i][j] = v_fma(w, value[j], sum[i][j]);
     }
   }

@@ -34,17 +34,17 @@ FC_INLINE void winograd_transform_tile(const int alpha, const fc_winograd *p, co
   for (ptrdiff_t c = 0; c < channels; c += VL) {
     vec d[MOST_PLANES];
     const ptrdiff_t n = min_size(VL, channels - c);
-#pragma GCC unroll 6
+    FC_UNROLL(6)
     for (int x = 0; x < alpha; x++) {
-#pragma GCC unroll 6
+      FC_UNROLL(6)
       for (int y = 0; y < alpha; y++)
         d[y * alpha + x] = n == VL ? v_load(pixel[y * alpha + x] + c) : v_load_n(pixel[y * alpha + x] + c, n);
       winograd_input(alpha, d + x, alpha);
     }
-#pragma GCC unroll 6
+    FC_UNROLL(6)
     for (int y = 0; y < alpha; y++) {
       winograd_input(alpha, d + y * alpha, 1);
-#pragma GCC unroll 6
+      FC_UNROLL(6)
       for (int x = 0; x < alpha; x++) v_store(to + (y * alpha + x) * p->plane + c, d[y * alpha + x]);
     }
   }
@@ -76,18 +76,18 @@ FC_INLINE int winograd_store_tile(const int alpha, const int m, const fc_winogra
   for (ptrdiff_t c = 0; c < channels; c += VL) {
     const ptrdiff_t n = min_size(VL, channels - c);
     vec half[MOST_PLANES], y[MOST_PLANES];
-#pragma GCC unroll 6
+    FC_UNROLL(6)
     for (int x = 0; x < alpha; x++) {
       vec column[MOST_ALPHA];
-#pragma GCC unroll 6
+      FC_UNROLL(6)
       for (int i = 0; i < alpha; i++) column[i] = v_load(products + (i * alpha + x) * p->result_plane + c);
       winograd_output(alpha, m, column, 1, half + x, alpha);
     }
     const vec offset = bias ? v_load_n(bias + c, n) : v_zero();
-#pragma GCC unroll 4
+    FC_UNROLL(4)
     for (int i = 0; i < m; i++) {
       winograd_output(alpha, m, half + i * alpha, 1, y + i * m, 1);
-#pragma GCC unroll 4
+      FC_UNROLL(4)
       for (int j = 0; j < m; j++) {
         vec value = y[i * m + j];
         suspect = v_fma(value, v_zero(), suspect); /* NaN as soon as a value is not finite */

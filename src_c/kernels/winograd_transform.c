@@ -87,13 +87,13 @@ typedef struct {
 FC_INLINE void winograd_pack_vector(const int alpha, const int taps, const real *g, ptrdiff_t width, real *to,
                                     ptrdiff_t plane) {
   vec tap[25], half[MOST_PLANES], u[MOST_PLANES];
-#pragma GCC unroll 25
+  FC_UNROLL(25)
   for (int i = 0; i < taps * taps; i++) tap[i] = v_load(g + i * width);
-#pragma GCC unroll 5
+  FC_UNROLL(5)
   for (int x = 0; x < taps; x++) winograd_weight(alpha, taps, tap + x, taps, half + x, taps);
-#pragma GCC unroll 6
+  FC_UNROLL(6)
   for (int y = 0; y < alpha; y++) winograd_weight(alpha, taps, half + y * taps, 1, u + y * alpha, 1);
-#pragma GCC unroll 36
+  FC_UNROLL(36)
   for (int i = 0; i < alpha * alpha; i++) v_store(to + i * plane, u[i]);
 }
 
