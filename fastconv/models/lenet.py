@@ -7,11 +7,12 @@ Proc. IEEE 86(11), 1998.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from fastconv import checks
+from fastconv import checks, init
 from fastconv.layers import AvgPool2d, Conv2d, Flatten, Linear, MaxPool2d, Module, ReLU, Sequential, Tanh
 
 __all__ = ["LeNet", "lenet5"]
@@ -20,10 +21,10 @@ __all__ = ["LeNet", "lenet5"]
 CONVOLUTIONS = ((6, 2), (16, 0))
 HIDDEN = (120, 84)
 
-# What follows a convolution or a hidden layer, and how maps are halved.
-VARIANTS: dict[str, tuple[Callable[[], Module], Callable[[int], Module]]] = {
-    "modern": (ReLU, MaxPool2d),
-    "classic": (Tanh, AvgPool2d),
+# What follows a convolution or a hidden layer, how maps are halved, and the initialisation that goes with it.
+VARIANTS: dict[str, tuple[Callable[[], Module], Callable[[int], Module], Callable[..., Any]]] = {
+    "modern": (ReLU, MaxPool2d, partial(init.kaiming_normal_, nonlinearity="relu")),
+    "classic": (Tanh, AvgPool2d, init.xavier_normal_),
 }
 
 
@@ -56,7 +57,7 @@ def lenet5(variant: str = "modern", num_classes: int = 10, *, rng: np.random.Gen
     num_classes : int
         Length of the output.
     rng : numpy.random.Generator, int or None
-        Where the initial weights come from.
+        Where the initial weights come from: normal with He's deviation for ReLU or Glorot's for tanh, no biases.
 
     Returns
     -------
@@ -81,7 +82,7 @@ def lenet5(variant: str = "modern", num_classes: int = 10, *, rng: np.random.Gen
         raise ValueError(f"lenet5: variant must be one of {', '.join(VARIANTS)}, got {variant!r}")
     num_classes = checks.integer(num_classes, "lenet5", "num_classes")
     rng = checks.generator(rng, "lenet5")
-    activation, pool = VARIANTS[variant]
+    activation, pool, initialise = VARIANTS[variant]
     features, channels = Sequential(), 1
     for filters, padding in CONVOLUTIONS:
         for layer in (Conv2d(channels, filters, 5, padding=padding, rng=rng), activation(), pool(2)):
@@ -91,4 +92,10 @@ def lenet5(variant: str = "modern", num_classes: int = 10, *, rng: np.random.Gen
     for width in HIDDEN:
         classifier.append(Linear(length, width, rng=rng)).append(activation())
         length = width
-    return LeNet(features, classifier.append(Linear(length, num_classes, rng=rng)))
+    model = LeNet(features, classifier.append(Linear(length, num_classes, rng=rng)))
+    for name, parameter in model.named_parameters():
+        if name.endswith("bias"):
+            init.zeros_(parameter)
+        else:
+            initialise(parameter, rng=rng)
+    return model
