@@ -1,5 +1,10 @@
-"""Uses an installed fastconv far from its checkout. Usage: python smoke.py, in a directory that is not the checkout."""
+"""Uses an installed fastconv[cli] far from its checkout.
 
+Usage: python smoke.py   (in a directory that is not the checkout; leaves a folder `run` there)
+"""
+
+import json
+import subprocess
 import sysconfig
 from pathlib import Path
 
@@ -23,5 +28,16 @@ def check_kernels() -> None:
     print(f"fastconv {fastconv.__version__} works with {', '.join(fastconv.available_isas())}")
 
 
+def check_commands() -> None:
+    """Train LeNet-5 for an epoch, and look at the digits it left behind."""
+    command = str(Path(sysconfig.get_path("scripts")) / "fastconv")
+    subprocess.run([command, "train", "lenet5", "--epochs", "1", "--out", "run", "--force"], check=True)
+    said = subprocess.run([command, "evaluate", "run", "--json"], check=True, stdout=subprocess.PIPE).stdout
+    accuracy = json.loads(said)["accuracy"]
+    assert accuracy > 0.5, accuracy
+    subprocess.run([command, "info"], check=True)
+
+
 if __name__ == "__main__":
     check_kernels()
+    check_commands()
