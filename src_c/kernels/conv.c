@@ -41,6 +41,7 @@ typedef struct {
 enum {
   BAND_BYTES = 256 << 10, /* of a band's copy: it stays in the second-level cache beside a panel of weights */
   BAND_PIXELS = 1 << 10,
+  FIRST_LEVEL = 24 << 10,   /* half of the first-level cache */
   PIECE_PRODUCTS = 1 << 21, /* multiply-adds of a small job's piece, about 25 us, */
   LARGE_PIECE = 1 << 24,    /* and of a large one's: fewer halos are copied */
   PIECES = 8,
@@ -202,16 +203,20 @@ static void product_piece(void *context, ptrdiff_t piece, int worker) {
                   .low = p->low,
                   .high = p->high};
   real *out = (real *)p->out.data + image * p->out.image + y * p->out.row + x * p->out.pixel + first_channel;
-  const ptrdiff_t last = min_size(p->panels, (chunk + 1) * p->panels_a_piece);
-  for (ptrdiff_t panel = chunk * p->panels_a_piece; panel < last && !fc_stopping(); panel++) {
-    const ptrdiff_t column = panel * FC_PANEL;
-    tile.b = p->packed + group * p->group_weights + column * products;
-    tile.b_step = panel_width(p->out_channels, column);
-    tile.columns = min_size(FC_PANEL, p->out_channels - column);
-    tile.bias = p->bias ? p->bias + first_channel + column : NULL;
-    tile.c = out + column;
-    run_tiles(&tile, rows * columns, a_row, c_row);
-  }
+  const ptrdiff_t last = min_size(p->panels, (chunk + 1) * p->panels_a_piece), pixels = rows * columns;
+  /* Short sums: as many pixels at a time as keep their inputs in the first-level cache while the panels pass. */
+  const ptrdiff_t fit = FIRST_LEVEL / (products * (ptrdiff_t)sizeof(real)) / FC_MR * FC_MR;
+  const ptrdiff_t block = merged_taps == 1 && fit >= 4 * FC_MR ? fit : pixels;
+  for (ptrdiff_t first = 0; first < pixels && !fc_stopping(); first += block)
+    for (ptrdiff_t panel = chunk * p->panels_a_piece; panel < last && !fc_stopping(); panel++) {
+      const ptrdiff_t column = panel * FC_PANEL;
+      tile.b = p->packed + group * p->group_weights + column * products;
+      tile.b_step = panel_width(p->out_channels, column);
+      tile.columns = min_size(FC_PANEL, p->out_channels - column);
+      tile.bias = p->bias ? p->bias + first_channel + column : NULL;
+      tile.c = out + column;
+      run_tiles(&tile, min_size(block, pixels - first), a_row + first, c_row + first);
+    }
 }
 
 static ptrdiff_t packed_group(ptrdiff_t columns, ptrdiff_t products) { return ceil_div(columns, VL) * VL * products; }
