@@ -32,7 +32,13 @@ def lenet5() -> nn.Sequential:
     features = [nn.Conv2d(1, 6, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2)]
     features += [nn.Conv2d(6, 16, 5), nn.ReLU(), nn.MaxPool2d(2)]
     classifier = [nn.Flatten(), nn.Linear(400, 120), nn.ReLU(), nn.Linear(120, 84), nn.ReLU(), nn.Linear(84, 10)]
-    return nn.Sequential(*features, *classifier)
+    model = nn.Sequential(*features, *classifier)
+    for parameter in model.parameters():
+        if parameter.ndim > 1:
+            nn.init.kaiming_normal_(parameter, nonlinearity="relu")
+        else:
+            nn.init.zeros_(parameter)
+    return model
 
 
 def augment(images: torch.Tensor) -> torch.Tensor:
@@ -51,7 +57,7 @@ def evaluate(model: nn.Module, images: torch.Tensor, labels: torch.Tensor) -> tu
     model.eval()
     with torch.inference_mode():
         scores = torch.cat([model(part) for part in images.split(500)])
-        return F.cross_entropy(scores, labels).item(), scores.argmax(1)
+        return F.cross_entropy(scores, labels, label_smoothing=0.05).item(), scores.argmax(1)
 
 
 def report(out: Path, history: list[dict], images: np.ndarray, labels: np.ndarray, predictions: np.ndarray) -> None:
@@ -94,7 +100,7 @@ def main() -> None:
     options.add_argument("--epochs", type=int, default=20)
     options.add_argument("--batch-size", type=int, default=64)
     options.add_argument("--lr", type=float, default=0.05)
-    options.add_argument("--weight-decay", type=float, default=1e-3)
+    options.add_argument("--weight-decay", type=float, default=2e-3)
     options.add_argument("--seed", type=int, default=0)
     options.add_argument("--threads", type=int)
     options.add_argument("--channels-last", action="store_true")
@@ -126,7 +132,7 @@ def main() -> None:
             batch, truth = (augment(images[part]) - mean) / std, labels[part]
             optimizer.zero_grad()
             scores = model(batch)
-            loss = F.cross_entropy(scores, truth)
+            loss = F.cross_entropy(scores, truth, label_smoothing=0.05)
             loss.backward()
             optimizer.step()
             schedule.step()

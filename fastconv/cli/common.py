@@ -86,7 +86,7 @@ def evaluation_json(result: Evaluation, classes: Sequence[str]) -> dict[str, Any
     return {
         "test": {
             "accuracy": result.accuracy,
-            "loss": result.loss,
+            "cross_entropy": result.loss,
             "correct": result.correct,
             "images": len(result.labels),
         },
@@ -100,7 +100,7 @@ def print_evaluation(result: Evaluation, classes: Sequence[str]) -> None:
     console = stdout()
     console.print(
         f"Test accuracy {100 * result.accuracy:.2f} % ({result.correct:,} of {len(result.labels):,} images), "
-        f"loss {result.loss:.4f}\n\nConfusion matrix: a row a true class, a column a predicted one"
+        f"cross entropy {result.loss:.4f}\n\nConfusion matrix: a row a true class, a column a predicted one"
     )
     console.print(confusion_table(result.confusion_matrix(), classes))
 

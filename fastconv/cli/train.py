@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -11,6 +12,7 @@ import click
 
 import fastconv
 from fastconv import _kernels
+from fastconv import functional as F
 from fastconv.cli.common import (
     evaluation_json,
     limited,
@@ -52,7 +54,15 @@ _NOT_SETTINGS = {"as_json", "debug", "force", "out", "threads"}
     help="Highest learning rate.",
 )
 @click.option("--momentum", type=click.FloatRange(0, 1, max_open=True), metavar="X", default=0.9, show_default=True)
-@click.option("--weight-decay", type=click.FloatRange(0), metavar="X", default=1e-4, show_default=True)
+@click.option("--weight-decay", type=click.FloatRange(0), metavar="X", default=2e-3, show_default=True)
+@click.option(
+    "--label-smoothing",
+    type=click.FloatRange(0, 1),
+    metavar="X",
+    default=0.05,
+    show_default=True,
+    help="Share of a label that all classes get.",
+)
 @click.option(
     "--data",
     type=click.Choice(["digits", "mnist", "fashion-mnist"]),
@@ -75,6 +85,7 @@ def command(
     lr: float,
     momentum: float,
     weight_decay: float,
+    label_smoothing: float,
     data: str,
     root: Path | None,
     augment: bool,
@@ -104,6 +115,7 @@ def command(
         "optimizer": optimizer,
         "scheduler": OneCycleLR(optimizer, lr, total_steps=steps, pct_start=WARM_UP, cycle_momentum=False),
         "epochs": epochs,
+        "loss": partial(F.cross_entropy, label_smoothing=label_smoothing),
     }
     checkpoint = Checkpoint(network, model, variant, train_set.classes, normalize.mean[0], normalize.std[0], data)
     config = _config()

@@ -61,7 +61,7 @@ def learning_curve(history: Iterable[EpochRecord], path: str | os.PathLike[str] 
         axes.legend(frameon=False, fontsize=9)
         axes.xaxis.get_major_locator().set_params(integer=True)
         tidy(axes, title=quantity.capitalize(), xlabel="epoch", xmargin=0.03)
-    figure.axes[0].set(ylabel="cross entropy", ylim=(0, None))
+    figure.axes[0].set(ylabel="loss", ylim=(0, None))
     figure.axes[1].set(ylabel="correct, %")
     accuracy = records[-1].test_accuracy
     if np.isfinite(accuracy):
