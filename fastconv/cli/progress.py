@@ -13,7 +13,7 @@ from fastconv.training import BatchRecord, EpochRecord
 
 __all__ = ["TrainingProgress"]
 
-REDRAW = 0.1  # seconds
+REDRAW = 0.2  # seconds: a redraw costs milliseconds that the training could use
 
 
 class TrainingProgress:
