@@ -33,7 +33,7 @@ def check_commands() -> None:
     command = str(Path(sysconfig.get_path("scripts")) / "fastconv")
     subprocess.run([command, "train", "lenet5", "--epochs", "1", "--out", "run", "--force"], check=True)
     said = subprocess.run([command, "evaluate", "run", "--json"], check=True, stdout=subprocess.PIPE).stdout
-    accuracy = json.loads(said)["accuracy"]
+    accuracy = json.loads(said)["test"]["accuracy"]
     assert accuracy > 0.5, accuracy
     subprocess.run([command, "info"], check=True)
 
