@@ -122,6 +122,20 @@ def test_every_unit_is_linked_and_hides_its_names(hostile_build: dict[str, list[
         assert "-fvisibility=hidden" in hostile_build[name]
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="reads objdump's way of writing")
+def test_tiles_keep_their_sums_in_registers():
+    """A tile that the compiler spills to the stack is several times slower, and still right."""
+    command = ["objdump", "-d", "--no-show-raw-insn", _kernels.__file__]
+    code = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    wide = re.compile(r"%[yz]mm|\bq\d+")  # scalar's tile is larger than its registers, on purpose
+    tiles = 0
+    for name, body in re.findall(r"^[0-9a-f]+ <(tile_\d+x\d+)[^>]*>:\n(.*?)\n\n", code, re.M | re.S):
+        vector = [line for line in body.splitlines() if wide.search(line)]
+        assert [line for line in vector if "(%rsp" in line or "[sp" in line] == [], name
+        tiles += bool(vector)
+    assert tiles >= 2 * 12  # both element types, AVX2's six heights and two widths at least
+
+
 def test_a_missing_compiler_is_named(tmp_path: Path):
     code = BUILD.format(folder=str(tmp_path))
     environment = os.environ | {"CC": "no-such-compiler"}
