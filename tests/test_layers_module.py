@@ -5,7 +5,7 @@ import pytest
 
 from fastconv import Parameter, Tensor
 from fastconv import functional as F
-from fastconv.errors import DataError, ShapeError
+from fastconv.errors import ShapeError
 from fastconv.layers import Buffer, Dropout, Flatten, Module, Sequential
 from tests.helpers import randn
 
@@ -64,6 +64,37 @@ def test_order_and_names_are_pytorchs():
     assert [n.replace("factor", "weight") for n in names(ours.named_parameters())] == names(theirs.named_parameters())
     assert names(ours.named_modules()) == names(theirs.named_modules())
     assert names(ours.named_children()) == names(theirs.named_children())
+    for options in ({"prefix": "net"}, {"recurse": False}, {"remove_duplicate": False}):
+        ours.again, theirs.again = ours.first, theirs.first
+        mine = [n.replace("factor", "weight") for n in names(ours.named_parameters(**options))]
+        assert mine == names(theirs.named_parameters(**options))
+    assert names(ours.named_modules("net", remove_duplicate=False)) == names(
+        theirs.named_modules(prefix="net", remove_duplicate=False)
+    )
+    assert names(ours.named_children()) == names(theirs.named_children())
+
+
+def test_what_is_directly_inside_and_paths():
+    net = Net()
+    net.again = net.first
+    assert names(net.named_parameters(recurse=False)) == ["bias"]
+    assert list(net.parameters(recurse=False)) == [net.bias]
+    assert list(net.buffers(recurse=False)) == []
+    assert names(net.named_children()) == ["first", "inner"]
+    assert names(net.named_modules("net")) == [
+        "net",
+        "net.first",
+        "net.inner",
+        "net.inner.0",
+        "net.inner.1",
+        "net.inner.2",
+    ]
+    assert names(net.named_parameters(remove_duplicate=False)) == [*names(net.named_parameters()), "again.factor"]
+    assert net.get_submodule("inner.2") is net.inner[2]
+    assert net.get_submodule("") is net
+    for bad in ("inner.3", "bias", "inner.0.factor", "first."):
+        with pytest.raises(AttributeError, match=f"Net has no module '{bad}'"):
+            net.get_submodule(bad)
 
 
 def test_shared_modules_are_listed_once_but_have_two_paths():
@@ -113,8 +144,7 @@ def test_apply_goes_from_the_inside_out():
     net = Net()
     assert net.apply(seen.append) is net
     assert seen[-1] is net
-    assert seen.index(net.inner[0]) < seen.index(net.inner)
-    assert len(seen) == 6
+    assert seen == [net.first, *net.inner, net.inner, net]
 
 
 def test_to_converts_everything():
@@ -136,69 +166,16 @@ def test_attributes_that_are_parameters_stay_parameters():
     layer = Scale(2)
     with pytest.raises(TypeError, match=r"Scale: factor is a Parameter .* use factor.assign"):
         layer.factor = np.ones(2)
+    with pytest.raises(TypeError, match=r"Scale: count is a Buffer and takes only another or None, got Tensor"):
+        layer.count = Tensor([1.0])
+    net = Net()
+    with pytest.raises(TypeError, match=r"Net: first is a Module .* got function"):
+        net.first = F.relu
+    net.first = None
+    assert names(net.named_modules())[1] == "inner"
     layer.factor = Parameter([1.0])
     layer.factor = None
     assert names(layer.named_parameters()) == []
-
-
-def test_state_dict_shares_memory():
-    net = Net()
-    state = net.state_dict()
-    assert list(state) == [
-        "first.factor",
-        "first.count",
-        "inner.0.factor",
-        "inner.0.count",
-        "inner.2.factor",
-        "inner.2.count",
-        "bias",
-    ]
-    net.bias.assign([1, 2])
-    assert state["bias"].tolist() == [1, 2]
-    assert not state["bias"].requires_grad
-
-
-def test_load_state_dict():
-    source, target = Net(), Net()
-    for p in source.parameters():
-        p.assign(randn(*p.shape).astype(np.float32))
-    source.first.count.data[...] = 3
-    target.load_state_dict(source.state_dict())
-    for a, b in zip(source.state_dict().values(), target.state_dict().values(), strict=True):
-        assert np.array_equal(a, b)
-        assert not np.shares_memory(a.data, b.data)
-    assert target.bias.version == 1
-    arrays = {name: value.numpy() for name, value in source.state_dict().items()}
-    target.double().load_state_dict(arrays)
-    assert target.bias.dtype == np.float64
-
-
-def test_a_state_that_does_not_fit_changes_nothing():
-    net = Net()
-    good = {name: np.full(value.shape, 5, np.float32) for name, value in net.state_dict().items()}
-    without = {name: value for name, value in good.items() if name != "bias"}
-    cases = [
-        (without, DataError, "missing: bias"),
-        ({**good, "head.weight": np.ones(1)}, DataError, "unexpected: head.weight"),
-        ({**good, "bias": np.ones(3, np.float32)}, ShapeError, r"wrong shape: bias has \(2,\), given \(3,\)"),
-        ({**good, "bias": np.ones(2)}, TypeError, "wrong dtype: bias has float32, given float64"),
-        ({**good, "bias": "text"}, TypeError, "load_state_dict: bias must be"),
-        (
-            {**without, "x": 1, "first.factor": np.ones(1)},
-            DataError,
-            "missing: bias; unexpected: x; wrong shape: first.fac",
-        ),
-    ]
-    for bad, error, message in cases:
-        with pytest.raises(error, match=message):
-            net.load_state_dict(bad)
-        assert net.bias.tolist() == [0, 0]
-        assert net.first.factor.tolist() == [1, 1]
-    ignored = net.load_state_dict({**without, "head.weight": np.ones(1)}, strict=False)
-    assert ignored == (["bias"], ["head.weight"])
-    assert net.first.factor.tolist() == [5, 5]
-    with pytest.raises(ShapeError):
-        net.load_state_dict({"bias": np.ones(3, np.float32)}, strict=False)
 
 
 def test_deepcopy_is_independent():
@@ -245,36 +222,9 @@ def test_text():
             ")",
         ]
     )
-
-
-def test_sequential():
-    a, b, c = Scale(2), Flatten(), Scale(2)
-    net = Sequential(a, b)
-    assert net.append(c) is net
-    assert len(net) == 3
-    assert list(net) == [a, b, c]
-    assert net[0] is a
-    assert net[-1] is c
-    assert list(net[1:]) == [b, c]
-    assert names(net[1:].named_children()) == ["1", "2"]
-    named = Sequential({"conv": a, "flat": b})
-    assert names(named.named_parameters()) == ["conv.factor"]
-    assert named.conv is a
-    assert Sequential()(7) == 7
-    with pytest.raises(IndexError):
-        net[3]
-
-
-@pytest.mark.parametrize("bad", [3, None, "conv", F.flatten])
-def test_sequential_takes_modules_only(bad):
-    with pytest.raises(TypeError, match="Sequential: layer '0' must be a Module"):
-        Sequential(bad)
-
-
-def test_sequential_names():
-    for name in ("forward", "a.b", "training"):
-        with pytest.raises(ValueError, match="cannot be named"):
-            Sequential({name: Flatten()})
+    net = Net()
+    net.extra_repr = lambda: "classes=2"
+    assert repr(net).startswith("Net(\n  classes=2\n  (first): Scale(2)\n")
 
 
 def test_flatten():

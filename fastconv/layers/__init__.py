@@ -1,7 +1,7 @@
 """Layers: parameters, and one call into `functional` each."""
 
 from fastconv.layers.activation import LogSoftmax, ReLU, Sigmoid, Softmax, Tanh
-from fastconv.layers.container import Sequential
+from fastconv.layers.container import Branches, ModuleDict, ModuleList, Sequential
 from fastconv.layers.conv import Conv2d
 from fastconv.layers.dropout import Dropout
 from fastconv.layers.linear import Linear
@@ -13,6 +13,7 @@ from fastconv.parameter import Parameter
 
 __all__ = [
     "AvgPool2d",
+    "Branches",
     "Buffer",
     "Conv2d",
     "CrossEntropyLoss",
@@ -22,6 +23,8 @@ __all__ = [
     "LogSoftmax",
     "MaxPool2d",
     "Module",
+    "ModuleDict",
+    "ModuleList",
     "Parameter",
     "ReLU",
     "Sequential",

@@ -3,41 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from fastconv import checks
-from fastconv.errors import DataError, ShapeError
+from fastconv.errors import ShapeError
+from fastconv.layers._hooks import Hooked
+from fastconv.layers._state import Buffer, IncompatibleKeys, load_state
 from fastconv.parameter import Parameter
-from fastconv.tensor import Tensor, array_of
+from fastconv.tensor import Tensor
 
 __all__ = ["Buffer", "Module"]
 
 
-class Buffer(Tensor):
-    """An array that belongs to a module's state but is not learnt, such as a running mean.
-
-    Parameters
-    ----------
-    data : array_like
-        Copied once, in C order.
-    """
-
-    __slots__ = ()
-
-    def __init__(self, data: Any, requires_grad: bool = False) -> None:
-        super().__init__(np.array(array_of(data, "Buffer: data"), order="C", copy=True), requires_grad)
-
-
-class IncompatibleKeys(NamedTuple):
-    """What ``load_state_dict(..., strict=False)`` ignored."""
-
-    missing_keys: list[str]
-    unexpected_keys: list[str]
-
-
-class Module:
+class Module(Hooked):
     """Base of layers and networks.
 
     A subclass assigns its Parameters, Buffers and other Modules to attributes, in the order they are to be listed, and
@@ -71,8 +51,10 @@ class Module:
         raise NotImplementedError(f"{type(self).__name__} defines no forward")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Run ``forward``; a ShapeError or TypeError inside a network starts with the path of the layer."""
+        """Run ``forward`` and the hooks; a ShapeError or TypeError in a network starts with the path of the layer."""
         try:
+            if self._forward_hooks or self._forward_pre_hooks:
+                return self._call_hooked(args, kwargs)
             return self.forward(*args, **kwargs)
         except (ShapeError, TypeError) as error:
             self._locate(error)
@@ -91,63 +73,111 @@ class Module:
         error.layer = self
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if isinstance(self.__dict__.get(name), Parameter) and not (value is None or isinstance(value, Parameter)):
-            raise TypeError(
-                f"{type(self).__name__}: {name} is a Parameter and takes only another or None; "
-                f"use {name}.assign(values) to write to it"
-            )
+        held = self.__dict__.get(name)
+        if held is not None and value is not None:
+            for kind in (Parameter, Buffer, Module):
+                if isinstance(held, kind) and not isinstance(value, kind):
+                    hint = f"; use {name}.assign(values) to write to it" if kind is Parameter else ""
+                    raise TypeError(
+                        f"{type(self).__name__}: {name} is a {kind.__name__} and takes only another or None, "
+                        f"got {type(value).__name__}{hint}"
+                    )
         object.__setattr__(self, name, value)
 
     # ---- what it holds
 
+    def _held(self) -> list[tuple[str, Module]]:
+        """The modules directly inside this one by name; one that has two names twice."""
+        return [(name, value) for name, value in vars(self).items() if isinstance(value, Module)]
+
     def named_children(self) -> Iterator[tuple[str, Module]]:
-        """Yield the modules directly inside this one, with their names."""
-        return ((name, value) for name, value in vars(self).items() if isinstance(value, Module))
+        """Yield the modules directly inside this one, each once, with their names."""
+        seen: set[int] = set()
+        for name, value in self._held():
+            if id(value) not in seen:
+                seen.add(id(value))
+                yield name, value
 
     def children(self) -> Iterator[Module]:
-        """Yield the modules directly inside this one."""
+        """Yield the modules directly inside this one, each once."""
         return (child for _, child in self.named_children())
 
-    def named_modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
-        """Yield this module and all inside it, each once, with their paths; this one's path is `prefix`."""
+    def named_modules(self, prefix: str = "", remove_duplicate: bool = True) -> Iterator[tuple[str, Module]]:
+        """Yield this module and all inside it with their paths, outer ones first; this one's path is `prefix`.
+
+        A module that is used at several places comes once, or with ``remove_duplicate=False`` under every path.
+        """
         seen: set[int] = set()
         stack: list[tuple[str, Module]] = [(prefix, self)]
         while stack:
             path, module = stack.pop()
             if id(module) not in seen:
-                seen.add(id(module))
+                if remove_duplicate:
+                    seen.add(id(module))
                 yield path, module
-                inside = [(f"{path}.{name}" if path else name, child) for name, child in module.named_children()]
+                inside = [(f"{path}.{name}" if path else name, child) for name, child in module._held()]
                 stack.extend(reversed(inside))
 
     def modules(self) -> Iterator[Module]:
         """Yield this module and all inside it, each once."""
         return (module for _, module in self.named_modules())
 
-    def _named(self, kind: type[Tensor]) -> Iterator[tuple[str, Any]]:
-        """Yield what is of one kind in all modules, each once."""
+    def _named(
+        self, kind: type[Tensor], prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, Any]]:
+        """Yield what is of one kind in this module and, with `recurse`, in those inside."""
         seen: set[int] = set()
-        for path, module in self.named_modules():
+        for path, module in self.named_modules(prefix, remove_duplicate) if recurse else [(prefix, self)]:
             for name, value in vars(module).items():
                 if isinstance(value, kind) and id(value) not in seen:
-                    seen.add(id(value))
+                    if remove_duplicate:
+                        seen.add(id(value))
                     yield f"{path}.{name}" if path else name, value
 
-    def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
-        """Yield the parameters with their paths, each once."""
-        return self._named(Parameter)
+    def named_parameters(
+        self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, Parameter]]:
+        """Yield the parameters with their paths, which begin with `prefix`.
 
-    def parameters(self) -> Iterator[Parameter]:
-        """Yield the parameters, each once."""
-        return (value for _, value in self._named(Parameter))
+        Parameters
+        ----------
+        prefix : str
+            Path of this module.
+        recurse : bool
+            False leaves out those of the modules inside.
+        remove_duplicate : bool
+            Whether a parameter that is used at several places comes once, or under every path.
+        """
+        return self._named(Parameter, prefix, recurse, remove_duplicate)
 
-    def named_buffers(self) -> Iterator[tuple[str, Buffer]]:
-        """Yield the buffers with their paths, each once."""
-        return self._named(Buffer)
+    def parameters(self, recurse: bool = True) -> Iterator[Parameter]:
+        """Yield the parameters, each once; without `recurse` only those directly inside this module."""
+        return (value for _, value in self._named(Parameter, recurse=recurse))
 
-    def buffers(self) -> Iterator[Buffer]:
-        """Yield the buffers, each once."""
-        return (value for _, value in self._named(Buffer))
+    def named_buffers(
+        self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, Buffer]]:
+        """Yield the buffers with their paths; the arguments are those of :meth:`named_parameters`."""
+        return self._named(Buffer, prefix, recurse, remove_duplicate)
+
+    def buffers(self, recurse: bool = True) -> Iterator[Buffer]:
+        """Yield the buffers, each once; without `recurse` only those directly inside this module."""
+        return (value for _, value in self._named(Buffer, recurse=recurse))
+
+    def get_submodule(self, target: str) -> Module:
+        """Return the module at a path such as ``"features.3"``; the empty path is this module.
+
+        Raises
+        ------
+        AttributeError
+            If there is no module of that path.
+        """
+        found: Any = self
+        for name in target.split(".") if target else ():
+            found = vars(found).get(name)
+            if not isinstance(found, Module):
+                raise AttributeError(f"{type(self).__name__} has no module {target!r}")
+        return found
 
     # ---- modes
 
@@ -172,10 +202,11 @@ class Module:
         for parameter in self.parameters():
             parameter.grad = None
 
-    def apply(self, function: Callable[[Module], Any]) -> Module:
-        """Call `function` on all modules inside, then on this one; returns this module."""
-        for module in reversed(list(self.modules())):
-            function(module)
+    def apply(self, fn: Callable[[Module], Any]) -> Module:
+        """Call `fn` on all modules inside, innermost first, then on this one; returns this module."""
+        for child in self.children():
+            child.apply(fn)
+        fn(self)
         return self
 
     def to(self, dtype: Any) -> Module:
@@ -204,17 +235,20 @@ class Module:
 
     # ---- state
 
-    def _state(self) -> Iterator[tuple[str, Parameter | Buffer]]:
-        """Yield parameters and buffers by path; those used at two places twice, as in PyTorch."""
-        for name, value in vars(self).items():
-            if isinstance(value, (Parameter, Buffer)):
-                yield name, value
-            elif isinstance(value, Module):
-                yield from ((f"{name}.{path}", inner) for path, inner in value._state())
+    def _state(self, prefix: str = "") -> Iterator[tuple[str, Parameter | Buffer]]:
+        """Yield parameters, buffers, then those of the modules inside; what is used at two places twice."""
+        held = vars(self).items()
+        for kind in (Parameter, Buffer):
+            yield from ((prefix + name, value) for name, value in held if isinstance(value, kind))
+        for name, module in self._held():
+            yield from module._state(f"{prefix}{name}.")
 
-    def state_dict(self) -> dict[str, Tensor]:
-        """Return all parameters and buffers by their paths, as Tensors that share the module's memory."""
-        return {path: value.detach() for path, value in self._state()}
+    def state_dict(self, *, prefix: str = "") -> dict[str, Tensor]:
+        """Return all parameters and buffers by their paths, as Tensors that share the module's memory.
+
+        Keys and order are PyTorch's: a module's parameters, its buffers, then the modules inside.
+        """
+        return {path: value.detach() for path, value in self._state(prefix)}
 
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True) -> IncompatibleKeys:
         """Write arrays into the parameters and buffers of the same paths.
@@ -236,32 +270,7 @@ class Module:
         DataError, ShapeError, TypeError
             If keys, shapes or dtypes do not fit; the message lists them all and nothing is written.
         """
-        own = dict(self._state())
-        arrays = {key: array_of(state_dict[key], f"load_state_dict: {key}") for key in own if key in state_dict}
-        missing = [key for key in own if key not in state_dict]
-        unexpected = [key for key in state_dict if key not in own]
-        shapes = [
-            f"{key} has {own[key].shape}, given {a.shape}" for key, a in arrays.items() if a.shape != own[key].shape
-        ]
-        dtypes = [
-            f"{key} has {own[key].dtype}, given {a.dtype}"
-            for key, a in arrays.items()
-            if not np.can_cast(a.dtype, own[key].dtype, "safe")
-        ]
-        problems = {"wrong shape": shapes, "wrong dtype": dtypes}
-        if strict:
-            problems = {"missing": missing, "unexpected": unexpected, **problems}
-        if any(problems.values()):
-            text = "; ".join(f"{what}: {', '.join(keys)}" for what, keys in problems.items() if keys)
-            error = DataError if strict and (missing or unexpected) else ShapeError if shapes else TypeError
-            raise error(f"load_state_dict: the state does not fit {type(self).__name__}: {text}")
-        for key, array in arrays.items():
-            value = own[key]
-            if isinstance(value, Parameter):
-                value.assign(array.astype(value.dtype, copy=False))
-            else:
-                value.data[...] = array
-        return IncompatibleKeys(missing, unexpected)
+        return load_state(type(self).__name__, dict(self._state()), state_dict, strict)
 
     # ---- text
 
@@ -270,7 +279,12 @@ class Module:
         return ""
 
     def __repr__(self) -> str:
-        inside = [f"({name}): {child!r}".replace("\n", "\n  ") for name, child in self.named_children()]
-        if not inside:
-            return f"{type(self).__name__}({self.extra_repr()})"
-        return f"{type(self).__name__}(\n  " + "\n  ".join(inside) + "\n)"
+        return self._tree_text([f"({name}): {child!r}" for name, child in self._held()])
+
+    def _tree_text(self, children: list[str]) -> str:
+        """Return the name and the arguments and, indented, the text of each child."""
+        name, extra = type(self).__name__, self.extra_repr()
+        if not children:
+            return f"{name}({extra})"
+        lines = [*extra.splitlines(), *children]
+        return f"{name}(\n  " + "\n".join(lines).replace("\n", "\n  ") + "\n)"
