@@ -34,7 +34,7 @@ __all__ = [
 __version__ = "0.1.0"
 
 # Imported when first used, so that `import fastconv` stays quick.
-_LAZY = {"data", "init", "layers", "lr_scheduler", "models", "optim", "reference", "training", "visualize"}
+_LAZY = {"data", "graph", "init", "layers", "lr_scheduler", "models", "optim", "reference", "training", "visualize"}
 
 
 def __getattr__(name: str) -> Any:

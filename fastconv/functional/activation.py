@@ -11,6 +11,7 @@ from fastconv import _kernels, checks
 from fastconv._kernels import dense, dense_like
 from fastconv.autograd import as_array, record
 from fastconv.tensor import Tensor
+from fastconv.tracing import traced, tracing
 
 __all__ = ["log_softmax", "relu", "sigmoid", "softmax", "tanh"]
 
@@ -30,7 +31,10 @@ def relu(input: Any) -> Tensor:
     >>> relu([-1.0, 0.0, 2.0])
     tensor([0., 0., 2.])
     """
-    x = dense(as_array(input, "relu", "input"))
+    x = as_array(input, "relu", "input")
+    if tracing():
+        return traced("relu", locals(), x.shape, x.dtype)
+    x = dense(x)
     out = _kernels.empty_like(x)
     _kernels.relu(x, out)
 
@@ -55,7 +59,10 @@ def sigmoid(input: Any) -> Tensor:
     >>> sigmoid([-1000.0, 0.0, 1000.0])
     tensor([0. , 0.5, 1. ])
     """
-    x = dense(as_array(input, "sigmoid", "input"))
+    x = as_array(input, "sigmoid", "input")
+    if tracing():
+        return traced("sigmoid", locals(), x.shape, x.dtype)
+    x = dense(x)
     out = _kernels.empty_like(x)
     _kernels.sigmoid(x, out)
 
@@ -80,7 +87,10 @@ def tanh(input: Any) -> Tensor:
     >>> tanh([-100.0, 0.0, 0.5])
     tensor([-1.    ,  0.    ,  0.4621])
     """
-    x = dense(as_array(input, "tanh", "input"))
+    x = as_array(input, "tanh", "input")
+    if tracing():
+        return traced("tanh", locals(), x.shape, x.dtype)
+    x = dense(x)
     out = _kernels.empty_like(x)
     _kernels.tanh(x, out)
 
@@ -144,6 +154,8 @@ def log_softmax(input: Any, dim: int = -1) -> Tensor:
 def _along(op: str, input: Any, dim: int, kernel: Callable[..., None], kernel_grad: Callable[..., None]) -> Tensor:
     x = as_array(input, op, "input")
     axis = checks.axis(dim, x.ndim, op)
+    if tracing():
+        return traced(op, locals(), x.shape, x.dtype)
     shape = x.shape
     rows = rows_along(x, axis)
     out = _kernels.empty_like(rows)

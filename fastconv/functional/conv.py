@@ -14,6 +14,7 @@ from fastconv.functional._weights import check_unwritten, stamp
 from fastconv.functional._window import window
 from fastconv.parameter import Parameter
 from fastconv.tensor import Tensor, wrap
+from fastconv.tracing import traced, tracing
 
 __all__ = ["conv2d"]
 
@@ -87,6 +88,8 @@ def conv2d(
         checks.same_dtype("conv2d", x, "input", w, "weight")
     if b is not None and (b.shape != conv.bias_shape or b.dtype is not w.dtype or not b.flags.c_contiguous):
         b = _bias(b, w)
+    if tracing():
+        return traced("conv2d", locals(), conv.out_shape, x.dtype)
     if algorithm == "im2col":
         return _im2col(conv, x, w, b, (input, weight, bias))
     tile = conv.winograd_tile if algorithm == "auto" else _tile(conv, algorithm)

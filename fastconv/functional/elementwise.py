@@ -15,8 +15,9 @@ import numpy as np
 from fastconv import checks
 from fastconv.arrays import F32
 from fastconv.autograd import as_array, needs_grad, record
-from fastconv.errors import ShapeError
+from fastconv.functional._broadcast import apply, operands, sum_to, traced_broadcast
 from fastconv.tensor import Tensor, array_of, wrap
+from fastconv.tracing import traced, tracing
 
 __all__ = [
     "abs",
@@ -38,8 +39,6 @@ __all__ = [
     "sub",
 ]
 
-_SCALARS = (int, float, np.integer, np.floating, np.bool_)
-
 
 def add(input: Any, other: Any) -> Tensor:
     """Return ``input + other``.
@@ -49,8 +48,10 @@ def add(input: Any, other: Any) -> Tensor:
     >>> add([1.0, 2.0], 0.5)
     tensor([1.5, 2.5])
     """
-    x, y = _operands("add", input, other)
-    out = _apply("add", np.add, x, y)
+    x, y = operands("add", input, other)
+    if tracing():
+        return traced_broadcast("add", locals(), x, y)
+    out = apply("add", np.add, x, y)
     x_shape, y_shape = x.shape, y.shape
     need_x, need_y = needs_grad(input), needs_grad(other)
 
@@ -62,8 +63,10 @@ def add(input: Any, other: Any) -> Tensor:
 
 def sub(input: Any, other: Any) -> Tensor:
     """Return ``input - other``."""
-    x, y = _operands("sub", input, other)
-    out = _apply("sub", np.subtract, x, y)
+    x, y = operands("sub", input, other)
+    if tracing():
+        return traced_broadcast("sub", locals(), x, y)
+    out = apply("sub", np.subtract, x, y)
     x_shape, y_shape = x.shape, y.shape
     need_x, need_y = needs_grad(input), needs_grad(other)
 
@@ -75,8 +78,10 @@ def sub(input: Any, other: Any) -> Tensor:
 
 def mul(input: Any, other: Any) -> Tensor:
     """Return ``input * other``."""
-    x, y = _operands("mul", input, other)
-    out = _apply("mul", np.multiply, x, y)
+    x, y = operands("mul", input, other)
+    if tracing():
+        return traced_broadcast("mul", locals(), x, y)
+    out = apply("mul", np.multiply, x, y)
     need_x, need_y = needs_grad(input), needs_grad(other)
 
     def backward(grad: np.ndarray) -> tuple[np.ndarray | None, ...]:
@@ -87,10 +92,12 @@ def mul(input: Any, other: Any) -> Tensor:
 
 def div(input: Any, other: Any) -> Tensor:
     """Return ``input / other``; integers become float32."""
-    x, y = _operands("div", input, other)
+    x, y = operands("div", input, other)
+    if tracing():
+        return traced_broadcast("div", locals(), x, y, x.dtype if x.dtype.kind == "f" else F32)
     if x.dtype.kind != "f":
         x, y = x.astype(F32), y.astype(F32)
-    out = _apply("div", np.true_divide, x, y)
+    out = apply("div", np.true_divide, x, y)
     need_x, need_y = needs_grad(input), needs_grad(other)
 
     def backward(grad: np.ndarray) -> tuple[np.ndarray | None, ...]:
@@ -106,8 +113,10 @@ def pow(input: Any, exponent: Any) -> Tensor:
     The gradient with respect to `input` is 0 where `exponent` is 0; with respect to `exponent` it is 0 where `input`
     is 0 and `exponent` is not negative.
     """
-    x, y = _operands("pow", input, exponent, "exponent")
-    out = _apply("pow", operator.pow, x, y)  # not numpy.power, which has no short cuts for squares and roots
+    x, y = operands("pow", input, exponent, "exponent")
+    if tracing():
+        return traced_broadcast("pow", locals(), x, y)
+    out = apply("pow", operator.pow, x, y)  # not numpy.power, which has no short cuts for squares and roots
     need_x, need_y = needs_grad(input), needs_grad(exponent)
 
     def backward(grad: np.ndarray) -> tuple[np.ndarray | None, ...]:
@@ -125,61 +134,73 @@ def pow(input: Any, exponent: Any) -> Tensor:
 def neg(input: Any) -> Tensor:
     """Return ``-input``."""
     x = array_of(input, "neg: input")
-    return record(_apply("neg", np.negative, x), lambda grad: (-grad,), (input,))
+    if tracing():
+        return traced("neg", locals(), x.shape, x.dtype)
+    return record(apply("neg", np.negative, x), lambda grad: (-grad,), (input,))
 
 
 def abs(input: Any) -> Tensor:
     """Return the absolute value; its gradient at 0 is 0."""
     x = array_of(input, "abs: input")
+    if tracing():
+        return traced("abs", locals(), x.shape, x.dtype)
     return record(np.abs(x), lambda grad: (grad * np.sign(x),), (input,))
 
 
 def exp(input: Any) -> Tensor:
     """Return e to the power of `input`."""
-    out = _apply("exp", np.exp, as_array(input, "exp", "input"))
+    x = as_array(input, "exp", "input")
+    if tracing():
+        return traced("exp", locals(), x.shape, x.dtype)
+    out = apply("exp", np.exp, x)
     return record(out, lambda grad: (grad * out,), (input,))
 
 
 def log(input: Any) -> Tensor:
     """Return the natural logarithm: -inf of 0, nan of negative numbers."""
     x = as_array(input, "log", "input")
-    return record(_apply("log", np.log, x), lambda grad: (grad / x,), (input,))
+    if tracing():
+        return traced("log", locals(), x.shape, x.dtype)
+    return record(apply("log", np.log, x), lambda grad: (grad / x,), (input,))
 
 
 def sqrt(input: Any) -> Tensor:
     """Return the square root: nan of negative numbers."""
-    out = _apply("sqrt", np.sqrt, as_array(input, "sqrt", "input"))
+    x = as_array(input, "sqrt", "input")
+    if tracing():
+        return traced("sqrt", locals(), x.shape, x.dtype)
+    out = apply("sqrt", np.sqrt, x)
     return record(out, lambda grad: (grad / (out + out),), (input,))
 
 
 def eq(input: Any, other: Any) -> Tensor:
     """Return where ``input == other``, as a bool Tensor without a gradient."""
-    return wrap(_apply("eq", np.equal, *_operands("eq", input, other)))
+    return _compare("eq", np.equal, input, other)
 
 
 def ne(input: Any, other: Any) -> Tensor:
     """Return where ``input != other``, as a bool Tensor without a gradient."""
-    return wrap(_apply("ne", np.not_equal, *_operands("ne", input, other)))
+    return _compare("ne", np.not_equal, input, other)
 
 
 def lt(input: Any, other: Any) -> Tensor:
     """Return where ``input < other``, as a bool Tensor without a gradient."""
-    return wrap(_apply("lt", np.less, *_operands("lt", input, other)))
+    return _compare("lt", np.less, input, other)
 
 
 def le(input: Any, other: Any) -> Tensor:
     """Return where ``input <= other``, as a bool Tensor without a gradient."""
-    return wrap(_apply("le", np.less_equal, *_operands("le", input, other)))
+    return _compare("le", np.less_equal, input, other)
 
 
 def gt(input: Any, other: Any) -> Tensor:
     """Return where ``input > other``, as a bool Tensor without a gradient."""
-    return wrap(_apply("gt", np.greater, *_operands("gt", input, other)))
+    return _compare("gt", np.greater, input, other)
 
 
 def ge(input: Any, other: Any) -> Tensor:
     """Return where ``input >= other``, as a bool Tensor without a gradient."""
-    return wrap(_apply("ge", np.greater_equal, *_operands("ge", input, other)))
+    return _compare("ge", np.greater_equal, input, other)
 
 
 def dropout(
@@ -214,6 +235,8 @@ def dropout(
     """
     x = as_array(input, "dropout", "input")
     p = checks.probability(p, "dropout")
+    if tracing():
+        return traced("dropout", locals(), x.shape, x.dtype)
     if not training or p == 0.0:
         return input if isinstance(input, Tensor) else wrap(x)
     keep = checks.generator(rng, "dropout").random(x.shape, dtype=np.float32) >= p
@@ -221,51 +244,8 @@ def dropout(
     return record(np.multiply(x, scale, out=np.empty_like(x)), lambda grad: (grad * scale,), (input,))
 
 
-def sum_to(grad: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """Sum the gradient of a broadcast array over the axes that broadcasting added or stretched."""
-    if grad.shape == shape:
-        return grad
-    added = grad.ndim - len(shape)
-    stretched = tuple(i + added for i, size in enumerate(shape) if size == 1 and grad.shape[i + added] != 1)
-    return np.sum(grad, axis=tuple(range(added)) + stretched, keepdims=True).reshape(shape)
-
-
-def _apply(op: str, function: Callable[..., np.ndarray], *operands: np.ndarray) -> np.ndarray:
-    with np.errstate(all="ignore"):
-        try:
-            return function(*operands)
-        except ValueError as error:
-            shapes = " and ".join(str(x.shape) for x in operands)
-            raise ShapeError(f"{op}: operands of shapes {shapes}: {error}") from None
-
-
-def _operands(op: str, input: Any, other: Any, name: str = "other") -> tuple[np.ndarray, np.ndarray]:
-    """The arrays of two operands, in one dtype where one of them is a float array."""
-    if isinstance(input, _SCALARS) and not isinstance(other, _SCALARS):
-        return _scalar(input, array_of(other, f"{op}: {name}"), op, "input")
-    x = array_of(input, f"{op}: input")
-    if isinstance(other, _SCALARS):
-        return _scalar(other, x, op, name)[::-1]
-    y = array_of(other, f"{op}: {name}")
-    if x.dtype is not y.dtype:
-        if x.dtype.kind == "f" and y.dtype.kind == "f":
-            checks.same_dtype(op, x, "input", y, name)
-        elif x.dtype.kind == "f":
-            y = y.astype(x.dtype)
-        elif y.dtype.kind == "f":
-            x = x.astype(y.dtype)
-    return x, y
-
-
-def _scalar(value: Any, array: np.ndarray, op: str, name: str) -> tuple[np.ndarray, np.ndarray]:
-    """A Python number as a 0-d array beside `array`, which becomes float32 if it is integer and the number is not."""
-    if array.dtype.kind != "f":
-        if isinstance(value, (float, np.floating)):
-            array = array.astype(F32)
-        elif array.dtype.kind == "b" and not isinstance(value, (bool, np.bool_)):
-            array = array.astype(np.int64)
-    try:
-        with np.errstate(all="ignore"):
-            return np.array(value, dtype=array.dtype), array
-    except (OverflowError, TypeError):
-        raise TypeError(f"{op}: {name} {value!r} does not fit {array.dtype}") from None
+def _compare(op: str, function: Callable[..., np.ndarray], input: Any, other: Any) -> Tensor:
+    x, y = operands(op, input, other)
+    if tracing():
+        return traced_broadcast(op, locals(), x, y, np.dtype(np.bool_))
+    return wrap(apply(op, function, x, y))

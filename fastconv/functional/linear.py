@@ -12,6 +12,7 @@ from fastconv.autograd import as_array, needs_grad, record
 from fastconv.errors import ShapeError
 from fastconv.functional._weights import check_unwritten, stamp
 from fastconv.tensor import Tensor
+from fastconv.tracing import traced, tracing
 
 __all__ = ["linear"]
 
@@ -62,6 +63,8 @@ def linear(input: Any, weight: Any, bias: Any = None) -> Tensor:
         if b.dtype is not w.dtype:
             checks.same_dtype("linear", b, "bias", w, "weight")
         b = np.ascontiguousarray(b)
+    if tracing():
+        return traced("linear", locals(), (*shape[:-1], outputs), x.dtype)
     x, w = np.ascontiguousarray(x), np.ascontiguousarray(w)
     rows = x if x.ndim == 2 else x.reshape(math.prod(shape[:-1]), inputs)
     out = _kernels.empty((rows.shape[0], outputs), x.dtype)

@@ -11,6 +11,7 @@ from fastconv.autograd import as_array, needs_grad, record
 from fastconv.errors import ShapeError
 from fastconv.functional.activation import from_rows, rows_along
 from fastconv.tensor import Tensor, array_of
+from fastconv.tracing import traced, tracing
 
 __all__ = ["cross_entropy"]
 
@@ -79,6 +80,9 @@ def cross_entropy(
         raise ValueError(f"cross_entropy: reduction must be one of {_REDUCTIONS}, got {reduction!r}")
     smoothing = checks.probability(label_smoothing, "cross_entropy", "label_smoothing")
     ignore_index = checks.integer(ignore_index, "cross_entropy", "ignore_index", -checks.LARGEST)
+
+    if tracing():
+        return traced("cross_entropy", locals(), labels.shape if reduction == "none" else (), x.dtype)
 
     rows = rows_along(x, axis)
     if labels.ndim != 1 or not labels.flags.carray:

@@ -12,6 +12,7 @@ from fastconv.autograd import as_array, needs_grad, record
 from fastconv.functional._window import window
 from fastconv.functional.shape import squeeze, unsqueeze
 from fastconv.tensor import Tensor
+from fastconv.tracing import traced, tracing
 
 __all__ = ["avg_pool2d", "max_pool2d"]
 
@@ -68,6 +69,8 @@ def max_pool2d(
         return squeeze(max_pool2d(unsqueeze(input, 0), kernel_size, stride, padding, dilation, ceil_mode), 0)
     stride = kernel_size if stride is None else stride
     where = window("max_pool2d", x.shape, kernel_size, stride, padding, dilation, ceil_mode, True)
+    if tracing():
+        return traced("max_pool2d", locals(), where.out_shape, x.dtype)
     out = empty_channels_last(where.out_shape, x.dtype)
     winners: Any = _kernels.empty((where.winner_bytes,), _BYTE) if needs_grad(input) else None
     _kernels.max_pool2d(where, channels_last(x), out, winners)
@@ -131,6 +134,8 @@ def avg_pool2d(
     if not isinstance(count_include_pad, bool):
         raise TypeError(f"avg_pool2d: count_include_pad must be True or False, got {count_include_pad!r}")
     divisor = 0 if divisor_override is None else checks.integer(divisor_override, "avg_pool2d", "divisor_override")
+    if tracing():
+        return traced("avg_pool2d", locals(), where.out_shape, x.dtype)
     out = empty_channels_last(where.out_shape, x.dtype)
     _kernels.avg_pool2d(where, channels_last(x), out, count_include_pad, divisor)
 

@@ -11,10 +11,13 @@ import numpy as np
 from fastconv import checks
 from fastconv.autograd import as_array, needs_grad, record
 from fastconv.errors import ShapeError
-from fastconv.functional.elementwise import sum_to
+from fastconv.functional._broadcast import sum_to
 from fastconv.tensor import Tensor, array_of, wrap
+from fastconv.tracing import traced, tracing
 
 __all__ = ["Extrema", "amax", "amin", "argmax", "argmin", "matmul", "max", "mean", "min", "sum"]
+
+_INT64 = np.dtype(np.int64)
 
 Dims = int | tuple[int, ...] | list[int] | None
 
@@ -38,9 +41,11 @@ def sum(input: Any, dim: Dims = None, keepdim: bool = False) -> Tensor:
     """
     x = array_of(input, "sum: input")
     axes = checks.axes(dim, x.ndim, "sum")
-    shape = x.shape
+    shape, dtype = x.shape, x.dtype if x.dtype.kind == "f" else _INT64
+    if tracing():
+        return traced("sum", locals(), _reduced(shape, axes, keepdim), dtype)
     with np.errstate(all="ignore"):
-        out = np.sum(x, axis=axes, keepdims=bool(keepdim), dtype=x.dtype if x.dtype.kind == "f" else np.int64)
+        out = np.sum(x, axis=axes, keepdims=bool(keepdim), dtype=dtype)
     return record(out, lambda grad: (_spread(grad, shape, axes, keepdim),), (input,))
 
 
@@ -55,6 +60,8 @@ def mean(input: Any, dim: Dims = None, keepdim: bool = False) -> Tensor:
     x = as_array(input, "mean", "input")
     axes = checks.axes(dim, x.ndim, "mean")
     shape = x.shape
+    if tracing():
+        return traced("mean", locals(), _reduced(shape, axes, keepdim), x.dtype)
     count = x.dtype.type(math.prod(shape[i] for i in axes))
     with np.errstate(all="ignore"):
         out = np.sum(x, axis=axes, keepdims=bool(keepdim)) / count
@@ -119,14 +126,11 @@ def matmul(input: Any, other: Any) -> Tensor:
     """
     x, y = as_array(input, "matmul", "input"), as_array(other, "matmul", "other")
     checks.same_dtype("matmul", x, "input", y, "other")
-    if not x.ndim or not y.ndim:
-        raise ShapeError(f"matmul: both operands must be 1-d or more, got shapes {x.shape} and {y.shape}")
+    shape = _product_shape(x.shape, y.shape)
+    if tracing():
+        return traced("matmul", locals(), shape, x.dtype)
     with np.errstate(all="ignore"):
-        try:
-            out = np.matmul(x, y)
-        except ValueError:
-            raise ShapeError(f"matmul: shapes {x.shape} and {y.shape} do not fit") from None
-
+        out = np.matmul(x, y)
     need_x, need_y = needs_grad(input), needs_grad(other)
 
     def backward(grad: np.ndarray) -> tuple[np.ndarray | None, ...]:
@@ -142,6 +146,25 @@ def matmul(input: Any, other: Any) -> Tensor:
         return grad_x, grad_y
 
     return record(out, backward, (input, other))
+
+
+def _product_shape(x: tuple[int, ...], y: tuple[int, ...]) -> tuple[int, ...]:
+    if not x or not y:
+        raise ShapeError(f"matmul: both operands must be 1-d or more, got shapes {x} and {y}")
+    try:
+        leading = x[:-2] if x[:-2] == y[:-2] else np.broadcast_shapes(x[:-2], y[:-2])
+    except ValueError:
+        raise ShapeError(f"matmul: the leading axes of shapes {x} and {y} do not fit") from None
+    if x[-1] != y[-2 if len(y) > 1 else -1]:
+        raise ShapeError(f"matmul: shapes {x} and {y} do not fit")
+    return (*leading, *x[-2:-1], *(y[-1:] if len(y) > 1 else ()))
+
+
+def _reduced(shape: tuple[int, ...], axes: tuple[int, ...], keepdim: bool) -> tuple[int, ...]:
+    """The shape after a reduction over `axes`."""
+    if keepdim:
+        return tuple(1 if i in axes else n for i, n in enumerate(shape))
+    return tuple(n for i, n in enumerate(shape) if i not in axes)
 
 
 def _restore(array: np.ndarray, axes: tuple[int, ...], keepdim: bool) -> np.ndarray:
@@ -162,6 +185,8 @@ def _extremum(op: str, function: Callable[..., np.ndarray], input: Any, dim: Dim
     x = array_of(input, f"{op}: input")
     axes = checks.axes(dim, x.ndim, op)
     _not_empty(op, x, axes)
+    if tracing():
+        return traced(op, locals(), _reduced(x.shape, axes, keepdim), x.dtype)
     with np.errstate(all="ignore"):
         out = function(x, axis=axes, keepdims=bool(keepdim))
 
@@ -177,8 +202,12 @@ def _extremum(op: str, function: Callable[..., np.ndarray], input: Any, dim: Dim
 def _along(op: str, function: Callable[..., np.ndarray], input: Any, dim: int, keepdim: bool) -> Extrema:
     x = array_of(input, f"{op}: input")
     axis = checks.axis(dim, x.ndim, op)
-    indices = _indices(op, function, x, axis)
     shape, dtype = x.shape, x.dtype
+    if tracing():
+        _not_empty(op, x, (axis,))
+        reduced = _reduced(shape, (axis,), keepdim)
+        return Extrema(*traced(op, locals(), (reduced, reduced), (dtype, _INT64)))
+    indices = _indices(op, function, x, axis)
     values = np.take_along_axis(x, indices, axis) if x.ndim else x
 
     def backward(grad: np.ndarray) -> tuple[np.ndarray]:
@@ -196,12 +225,13 @@ def _along(op: str, function: Callable[..., np.ndarray], input: Any, dim: int, k
 
 def _argument(op: str, function: Callable[..., np.ndarray], input: Any, dim: int | None, keepdim: bool) -> Tensor:
     x = array_of(input, f"{op}: input")
-    if dim is None:
-        indices = _indices(op, function, x.reshape(-1), 0)
-        return wrap(indices.reshape((1,) * x.ndim if keepdim else ()))
-    axis = checks.axis(dim, x.ndim, op)
-    indices = _indices(op, function, x, axis)
-    return wrap(indices if keepdim or not x.ndim else indices.squeeze(axis))
+    axes = checks.axes(dim, x.ndim, op)
+    shape = _reduced(x.shape, axes, keepdim)
+    _not_empty(op, x, axes)
+    if tracing():
+        return traced(op, locals(), shape, _INT64)
+    flat, axis = (x.reshape(-1), 0) if dim is None else (x, checks.axis(dim, x.ndim, op))
+    return wrap(_indices(op, function, flat, axis).reshape(shape))
 
 
 def _indices(op: str, function: Callable[..., np.ndarray], x: np.ndarray, axis: int) -> np.ndarray:

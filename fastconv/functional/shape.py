@@ -15,6 +15,7 @@ from fastconv import checks
 from fastconv.autograd import record
 from fastconv.errors import ShapeError
 from fastconv.tensor import Tensor, array_of
+from fastconv.tracing import traced, tracing
 
 __all__ = [
     "cat",
@@ -47,6 +48,8 @@ def reshape(input: Any, shape: int | Sequence[int]) -> Tensor:
     free = wanted.count(-1)
     if free > 1 or (known != x.size if not free else not known or x.size % known):
         raise ShapeError(f"reshape: {x.size} elements of shape {x.shape} do not fit shape {wanted}")
+    if tracing():
+        return traced("reshape", locals(), x.reshape(wanted).shape, x.dtype)
     before = x.shape
     return record(x.reshape(wanted), lambda grad: (grad.reshape(before),), (input,))
 
@@ -73,6 +76,8 @@ def flatten(input: Any, start_dim: int = 0, end_dim: int = -1) -> Tensor:
         raise ShapeError(f"flatten: start_dim {start_dim} comes after end_dim {end_dim} in shape {x.shape}")
     before = x.shape
     shape = (*before[:start], math.prod(before[start : end + 1]), *before[end + 1 :])
+    if tracing():
+        return traced("flatten", locals(), shape, x.dtype)
     return record(x.reshape(shape), lambda grad: (grad.reshape(before),), (input,))
 
 
@@ -87,9 +92,12 @@ def transpose(input: Any, dim0: int, dim1: int) -> Tensor:
     x = array_of(input, "transpose: input")
     first = checks.axis(dim0, x.ndim, "transpose", "dim0")
     second = checks.axis(dim1, x.ndim, "transpose", "dim1")
+    out = x.swapaxes(first, second) if x.ndim else x
+    if tracing():
+        return traced("transpose", locals(), out.shape, x.dtype)
     if not x.ndim:
         return record(x, lambda grad: (grad,), (input,))
-    return record(x.swapaxes(first, second), lambda grad: (grad.swapaxes(first, second),), (input,))
+    return record(out, lambda grad: (grad.swapaxes(first, second),), (input,))
 
 
 def permute(input: Any, dims: Sequence[int]) -> Tensor:
@@ -104,6 +112,8 @@ def permute(input: Any, dims: Sequence[int]) -> Tensor:
     order = checks.axes(tuple(dims), x.ndim, "permute", "dims")
     if len(order) != x.ndim:
         raise ShapeError(f"permute: dims must name each of {x.ndim} axes once, got {tuple(dims)}")
+    if tracing():
+        return traced("permute", locals(), tuple(x.shape[i] for i in order), x.dtype)
     back = tuple(sorted(range(x.ndim), key=order.__getitem__))
     return record(x.transpose(order), lambda grad: (grad.transpose(back),), (input,))
 
@@ -112,6 +122,8 @@ def squeeze(input: Any, dim: int | Sequence[int] | None = None) -> Tensor:
     """Drop axes of length 1: all of them, or those of `dim` that have it; a view."""
     x = array_of(input, "squeeze: input")
     axes = tuple(i for i in checks.axes(dim, x.ndim, "squeeze") if x.shape[i] == 1)
+    if tracing():
+        return traced("squeeze", locals(), x.squeeze(axes).shape, x.dtype)
     before = x.shape
     return record(x.squeeze(axes), lambda grad: (grad.reshape(before),), (input,))
 
@@ -127,6 +139,8 @@ def unsqueeze(input: Any, dim: int) -> Tensor:
     x = array_of(input, "unsqueeze: input")
     before = x.shape
     out = np.expand_dims(x, checks.axis(dim, x.ndim + 1, "unsqueeze"))
+    if tracing():
+        return traced("unsqueeze", locals(), out.shape, x.dtype)
     return record(out, lambda grad: (grad.reshape(before),), (input,))
 
 
@@ -139,6 +153,8 @@ def getitem(input: Any, index: Any) -> Tensor:
     parts = index if isinstance(index, tuple) else (index,)
     index = tuple(p.data if isinstance(p, Tensor) else np.asarray(p) if isinstance(p, list) else p for p in parts)
     index = tuple(p.astype(np.intp) if isinstance(p, np.ndarray) and not p.size else p for p in index)
+    if tracing():
+        return traced("getitem", locals(), x[index].shape, x.dtype)
     repeats = any(isinstance(p, np.ndarray) and p.dtype.kind != "b" for p in index)
     shape, dtype = x.shape, x.dtype
 
@@ -168,6 +184,10 @@ def cat(tensors: Sequence[Any], dim: int = 0) -> Tensor:
         rest = x.shape[:axis] + x.shape[axis + 1 :]
         if not x.ndim or x.ndim != first.ndim or rest != first.shape[:axis] + first.shape[axis + 1 :]:
             raise ShapeError(f"cat: tensors[{i}] of shape {x.shape} does not fit {first.shape} along dim {axis}")
+    if tracing():
+        shape = list(first.shape)
+        shape[axis] = sum(x.shape[axis] for x in arrays)
+        return traced("cat", locals(), shape, first.dtype)
     ends = np.cumsum([x.shape[axis] for x in arrays])[:-1]
     return record(np.concatenate(arrays, axis), lambda grad: np.split(grad, ends, axis), tensors)
 
@@ -186,12 +206,18 @@ def stack(tensors: Sequence[Any], dim: int = 0) -> Tensor:
     for i, x in enumerate(arrays):
         if x.shape != arrays[0].shape:
             raise ShapeError(f"stack: tensors[{i}] has shape {x.shape}, tensors[0] has {arrays[0].shape}")
+    if tracing():
+        shape = arrays[0].shape
+        return traced("stack", locals(), (*shape[:axis], len(arrays), *shape[axis:]), arrays[0].dtype)
     return record(np.stack(arrays, axis), lambda grad: list(np.moveaxis(grad, axis, 0)), tensors)
 
 
 def clone(input: Any) -> Tensor:
     """Return a copy, of the same order of strides."""
-    return record(array_of(input, "clone: input").copy(order="K"), lambda grad: (grad,), (input,))
+    x = array_of(input, "clone: input")
+    if tracing():
+        return traced("clone", locals(), x.shape, x.dtype)
+    return record(x.copy(order="K"), lambda grad: (grad,), (input,))
 
 
 def to(input: Any, dtype: Any) -> Tensor:
@@ -207,6 +233,8 @@ def to(input: Any, dtype: Any) -> Tensor:
     x = array_of(input, "to: input")
     wanted = np.dtype(dtype)
     before = x.dtype
+    if tracing():
+        return traced("to", locals(), x.shape, wanted)
     if wanted == before and isinstance(input, Tensor):
         return input
     with np.errstate(all="ignore"):

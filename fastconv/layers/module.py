@@ -13,6 +13,7 @@ from fastconv.layers._hooks import Hooked
 from fastconv.layers._state import Buffer, IncompatibleKeys, load_state
 from fastconv.parameter import Parameter
 from fastconv.tensor import Tensor
+from fastconv.tracing import call_traced, tracing
 
 __all__ = ["Buffer", "Module"]
 
@@ -53,6 +54,8 @@ class Module(Hooked):
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run ``forward`` and the hooks; a ShapeError or TypeError in a network starts with the path of the layer."""
         try:
+            if tracing():
+                return call_traced(self, self._call_hooked, args, kwargs)
             if self._forward_hooks or self._forward_pre_hooks:
                 return self._call_hooked(args, kwargs)
             return self.forward(*args, **kwargs)
