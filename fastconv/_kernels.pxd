@@ -87,6 +87,8 @@ cdef extern from "fastconv.h" nogil:
                           ptrdiff_t divisor) noexcept nogil
         int (*avg_pool2d_grad)(const fc_window *window, fc_image grad, fc_image grad_x, int count_include_pad,
                                ptrdiff_t divisor) noexcept nogil
+        int (*resample)(const void *x, void *out, ptrdiff_t outer, ptrdiff_t n, ptrdiff_t m, ptrdiff_t inner,
+                        const int64_t *start, const int64_t *index, const double *weight) noexcept nogil
         int (*sgd_update)(void *parameter, const void *grad, void *velocity, ptrdiff_t n,
                           const fc_sgd *options) noexcept nogil
 

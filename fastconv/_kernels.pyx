@@ -898,6 +898,31 @@ def avg_pool2d_grad(Window window not None, cnp.ndarray grad not None, cnp.ndarr
     check(status)
 
 
+cdef void *plain_data(cnp.ndarray array, int kind) except? NULL:
+    if not cnp.PyArray_ISCARRAY_RO(array) or cnp.PyArray_TYPE(array) != kind:
+        raise TypeError("resample needs a matrix of contiguous int64 and float64 arrays")
+    return cnp.PyArray_DATA(array)
+
+
+def resample(cnp.ndarray x not None, cnp.ndarray out not None, ptrdiff_t outer, ptrdiff_t inner,
+             cnp.ndarray start not None, cnp.ndarray index not None, cnp.ndarray weight not None, ptrdiff_t columns):
+    """A sparse matrix of `columns` columns, as `_resample.Matrix` makes them, times the middle axis of `x`."""
+    cdef const fc_table *table = table_of(x)
+    cdef ptrdiff_t rows = cnp.PyArray_SIZE(start) - 1
+    cdef int status
+    cdef const int64_t *starts = <const int64_t *>plain_data(start, cnp.NPY_INT64)
+    cdef const int64_t *indices = <const int64_t *>plain_data(index, cnp.NPY_INT64)
+    cdef const double *weights = <const double *>plain_data(weight, cnp.NPY_FLOAT64)
+    cdef void *source = flat(x, table)
+    cdef void *target = flat_out(out, table)
+    if (rows < 1 or cnp.PyArray_SIZE(index) != starts[rows] or cnp.PyArray_SIZE(weight) != starts[rows]
+            or cnp.PyArray_SIZE(x) != outer * columns * inner or cnp.PyArray_SIZE(out) != outer * rows * inner):
+        raise TypeError("resample needs arrays of the sizes that the matrix says")
+    with nogil:
+        status = table.resample(source, target, outer, columns, rows, inner, starts, indices, weights)
+    check(status)
+
+
 # --- optimisation ------------------------------------------------------------------------------------------
 
 def sgd_update(cnp.ndarray parameter not None, cnp.ndarray grad not None, cnp.ndarray velocity, double lr,

@@ -23,6 +23,7 @@ __all__ = [
     "dtype",
     "generator",
     "integer",
+    "integers",
     "ndim",
     "number",
     "pair",
@@ -68,6 +69,23 @@ def pair(value: Any, op: str, argument: str, minimum: int = 1) -> tuple[int, int
     return (
         _in_range(_index(first, op, argument, wanted, value), op, argument, minimum, wanted, value),
         _in_range(_index(second, op, argument, wanted, value), op, argument, minimum, wanted, value),
+    )
+
+
+def integers(value: Any, count: int, op: str, argument: str, minimum: int = 1) -> tuple[int, ...]:
+    """Return `value`, an int or a sequence of `count` ints, one for each axis, as a tuple of `count` ints.
+
+    Examples
+    --------
+    >>> integers(2, 3, "max_pool3d", "stride"), integers((2, 1, 1), 3, "max_pool3d", "stride")
+    ((2, 2, 2), (2, 1, 1))
+    """
+    wanted = f"an int{f' or {count} ints' if count > 1 else ''} >= {minimum}"
+    given = value if isinstance(value, (tuple, list)) else (value,) * count
+    if len(given) != count:
+        raise ShapeError(f"{op}: {argument} must be {wanted}, got {value!r}")
+    return tuple(
+        _in_range(_index(each, op, argument, wanted, value), op, argument, minimum, wanted, value) for each in given
     )
 
 

@@ -116,6 +116,10 @@ typedef struct {
   X(avg_pool2d, (const fc_window *window, fc_image x, fc_image out, int count_include_pad, ptrdiff_t divisor))         \
   X(avg_pool2d_grad,                                                                                                   \
     (const fc_window *window, fc_image grad, fc_image grad_x, int count_include_pad, ptrdiff_t divisor))               \
+  /* out (outer, m, inner) = matrix * x (outer, n, inner), both in C order: out row i is the sum over k from start[i]  \
+   * to start[i + 1] of weight[k] * x row index[k]. */                                                                 \
+  X(resample, (const void *x, void *out, ptrdiff_t outer, ptrdiff_t n, ptrdiff_t m, ptrdiff_t inner,                   \
+               const int64_t *start, const int64_t *index, const double *weight))                                      \
   /* Stochastic gradient descent on n elements, in place; `velocity` is NULL without momentum. */                      \
   X(sgd_update, (void *parameter, const void *grad, void *velocity, ptrdiff_t n, const fc_sgd *options))
 

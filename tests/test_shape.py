@@ -222,3 +222,17 @@ def test_clone_and_to():
     assert not x.to(np.int64).requires_grad
     with pytest.raises(TypeError, match="to: dtype"):
         x.to(np.float16)
+
+
+@pytest.mark.parametrize(("dim", "sizes", "shape"), [(1, (3, 4), (2, 3, 4, 5)), (-1, (5, -1), (2, 12, 5, 1))])
+def test_unflatten(dim, sizes, shape):
+    check_op(lambda x: F.unflatten(x, dim, sizes), lambda x: x.reshape(shape), [randn(2, 12, 5)], isas=ONE)
+
+
+def test_unflatten_that_does_not_fit():
+    for bad in ((5, 2), (-1, -1), (5, -1), (), 12, (0, -1)):
+        with pytest.raises(ShapeError, match="unflatten: sizes"):
+            F.unflatten(randn(2, 12), 1, bad)
+    with pytest.raises(TypeError, match="unflatten: sizes"):
+        F.unflatten(randn(2, 12), 1, (3.0, 4))
+    assert F.unflatten(randn(0, 3), 0, (2, 0)).shape == (2, 0, 3)

@@ -20,6 +20,7 @@ from fastconv.tracing import traced, tracing
 __all__ = [
     "cat",
     "clone",
+    "concat",
     "flatten",
     "getitem",
     "permute",
@@ -28,6 +29,7 @@ __all__ = [
     "stack",
     "to",
     "transpose",
+    "unflatten",
     "unsqueeze",
 ]
 
@@ -79,6 +81,30 @@ def flatten(input: Any, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     if tracing():
         return traced("flatten", locals(), shape, x.dtype)
     return record(x.reshape(shape), lambda grad: (grad.reshape(before),), (input,))
+
+
+def unflatten(input: Any, dim: int, sizes: Sequence[int]) -> Tensor:
+    """Split an axis into several; one of their lengths may be -1.
+
+    Examples
+    --------
+    >>> unflatten(np.zeros((2, 48), np.float32), 1, (3, 4, -1)).shape
+    (2, 3, 4, 4)
+    """
+    x = array_of(input, "unflatten: input")
+    axis = checks.axis(dim, x.ndim, "unflatten")
+    if not x.ndim or not isinstance(sizes, (tuple, list)) or not sizes:
+        raise ShapeError(f"unflatten: sizes must be a sequence of ints for an axis of {x.shape}, got {sizes!r}")
+    return reshape(input, (*x.shape[:axis], *_completed(x.shape[axis], sizes), *x.shape[axis + 1 :]))
+
+
+def _completed(length: int, sizes: Sequence[int]) -> list[int]:
+    wanted = [checks.integer(n, "unflatten", "sizes", minimum=-1) for n in sizes]
+    known = math.prod(n for n in wanted if n != -1)
+    free = wanted.count(-1)
+    if free > 1 or (known != length if not free else not known or length % known):
+        raise ShapeError(f"unflatten: sizes {tuple(sizes)} do not make up an axis of length {length}")
+    return [length // known if n == -1 else n for n in wanted]
 
 
 def transpose(input: Any, dim0: int, dim1: int) -> Tensor:
@@ -190,6 +216,11 @@ def cat(tensors: Sequence[Any], dim: int = 0) -> Tensor:
         return traced("cat", locals(), shape, first.dtype)
     ends = np.cumsum([x.shape[axis] for x in arrays])[:-1]
     return record(np.concatenate(arrays, axis), lambda grad: np.split(grad, ends, axis), tensors)
+
+
+def concat(tensors: Sequence[Any], dim: int = 0) -> Tensor:
+    """Another name of :func:`cat`."""
+    return cat(tensors, dim)
 
 
 def stack(tensors: Sequence[Any], dim: int = 0) -> Tensor:

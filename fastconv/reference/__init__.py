@@ -4,25 +4,43 @@ A function ``f(*arrays, **options)`` takes and returns arrays. Its gradient ``f_
 takes the gradient of the result and returns one array for each array that has one, a tuple where there are several.
 """
 
-from fastconv.reference import activation, conv, elementwise, loss, pool, reduce, shape, warp
+from fastconv.reference import (
+    activation,
+    adaptive,
+    conv,
+    elementwise,
+    loss,
+    padding,
+    pool,
+    rearrange,
+    reduce,
+    shape,
+    warp,
+)
 from fastconv.reference import linear as linear_twins
 from fastconv.reference.activation import *  # noqa: F403
+from fastconv.reference.adaptive import *  # noqa: F403
 from fastconv.reference.conv import *  # noqa: F403
 from fastconv.reference.elementwise import *  # noqa: F403
 from fastconv.reference.linear import *  # noqa: F403
 from fastconv.reference.loss import *  # noqa: F403
+from fastconv.reference.padding import *  # noqa: F403
 from fastconv.reference.pool import *  # noqa: F403
+from fastconv.reference.rearrange import *  # noqa: F403
 from fastconv.reference.reduce import *  # noqa: F403
 from fastconv.reference.shape import *  # noqa: F403
 from fastconv.reference.warp import *  # noqa: F403
 
 __all__ = [
     *activation.__all__,
+    *adaptive.__all__,
     *conv.__all__,
     *elementwise.__all__,
     *linear_twins.__all__,
     *loss.__all__,
+    *padding.__all__,
     *pool.__all__,
+    *rearrange.__all__,
     *reduce.__all__,
     *shape.__all__,
     *warp.__all__,

@@ -26,6 +26,7 @@
 #include "im2col.c"
 #include "linear.c"
 #include "warp.c"
+#include "resample.c"
 #include "softmax.c"
 #include "loss.c"
 #include "optim.c"

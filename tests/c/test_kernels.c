@@ -237,6 +237,17 @@ static void test_pooling(void) {
   try_max_pool2d(&wide, 0, whole(30 * 31 * 5));
 }
 
+static void test_resample(void) {
+  const int64_t start[] = {0, 2, 2, 3, 7}, index[] = {0, 4, 2, 0, 1, 2, 3}; /* four rows, one of them empty */
+  const double weight[] = {0.5, -2, 1, 1, 2, 3, 0.25};
+  for (ptrdiff_t inner = 1; inner <= 6 * lanes + 2; inner++) {
+    const array x = whole(3 * 5 * inner), out = empty(3 * 4 * inner);
+    KERNEL(resample, x.data, out.data, 3, 5, 4, inner, start, index, weight);
+    KEEP(out);
+    forget();
+  }
+}
+
 /* --- elementwise ------------------------------------------------------------------------------------------------- */
 
 /* Every length round a vector's, and some of several pieces. */
@@ -339,9 +350,9 @@ int main(void) {
     void (*run)(void);
   } tests[] = {
 #define TEST(name) {#name, test_##name}
-      TEST(to_channels_last), TEST(columns),    TEST(affine_warp), TEST(conv2d),      TEST(winograd),
-      TEST(large_conv2d),     TEST(linear),     TEST(pooling),     TEST(activations), TEST(softmax),
-      TEST(cross_entropy),    TEST(sgd_update), TEST(fma_peak),
+      TEST(to_channels_last), TEST(columns),       TEST(affine_warp), TEST(conv2d),   TEST(winograd),
+      TEST(large_conv2d),     TEST(linear),        TEST(pooling),     TEST(resample), TEST(activations),
+      TEST(softmax),          TEST(cross_entropy), TEST(sgd_update),  TEST(fma_peak),
   };
   CHECK(fc_set_num_threads(2) == 0);
   int count, different = 0;

@@ -1,0 +1,90 @@
+import numpy as np
+import pytest
+
+import fastconv
+from fastconv import Tensor, layers, reference
+from fastconv import functional as F
+from fastconv.errors import ShapeError
+from tests.helpers import check_op, randn
+
+ONE = fastconv.available_isas()[:1]
+
+
+def _check(name, x, number):
+    check_op(
+        lambda x: getattr(F, name)(x, number),
+        lambda x: getattr(reference, name)(x, number),
+        [x],
+        lambda grad, x: getattr(reference, f"{name}_grad")(grad, x, number),
+        isas=ONE,
+    )
+
+
+@pytest.mark.parametrize("groups", [1, 2, 3, 6])
+@pytest.mark.parametrize("shape", [(2, 6, 3, 4), (2, 6, 3), (1, 6, 2, 1, 2)])
+def test_channel_shuffle(groups, shape):
+    _check("channel_shuffle", randn(*shape), groups)
+
+
+@pytest.mark.parametrize("factor", [1, 2, 3])
+@pytest.mark.parametrize("batch", [(2,), (), (2, 1, 3)])
+def test_pixel_shuffle(factor, batch):
+    _check("pixel_shuffle", randn(*batch, 2 * factor**2, 3, 4), factor)
+    _check("pixel_unshuffle", randn(*batch, 2, 3 * factor, 2 * factor), factor)
+
+
+def test_results_are_channels_last():
+    x = randn(2, 8, 4, 6, dtype=np.float32)
+    for out in (F.channel_shuffle(x, 2), F.pixel_shuffle(x, 2), F.pixel_unshuffle(x, 2)):
+        assert out.numpy().transpose(0, 2, 3, 1).flags.c_contiguous
+
+
+def test_as_torch():
+    torch = pytest.importorskip("torch")
+    x = randn(2, 8, 4, 6)
+    for name in ("channel_shuffle", "pixel_shuffle", "pixel_unshuffle"):
+        assert np.array_equal(getattr(F, name)(x, 2), getattr(torch.nn.functional, name)(torch.tensor(x), 2))
+
+
+@pytest.mark.parametrize("name", ["channel_shuffle", "pixel_shuffle", "pixel_unshuffle"])
+def test_bad_input(name):
+    function = getattr(F, name)
+    for shape in ((1, 5, 3, 3), (6, 6), (6,)):
+        with pytest.raises(ShapeError, match=f"{name}: input must be"):
+            function(np.zeros(shape, np.float32), 2)
+    for bad in (0, -1, 2**31):
+        with pytest.raises(ShapeError, match=name):
+            function(np.zeros((1, 4, 4, 4), np.float32), bad)
+    for bad in (2.0, None, True):
+        with pytest.raises(TypeError, match=name):
+            function(np.zeros((1, 4, 4, 4), np.float32), bad)
+    assert 0 in function(np.zeros((0, 4, 4, 4), np.float32), 2).shape
+
+
+def test_layers():
+    x = randn(2, 8, 4, 6)
+    for layer, function in (
+        (layers.ChannelShuffle(4), lambda x: F.channel_shuffle(x, 4)),
+        (layers.PixelShuffle(2), lambda x: F.pixel_shuffle(x, 2)),
+        (layers.PixelUnshuffle(2), lambda x: F.pixel_unshuffle(x, 2)),
+        (layers.Unflatten(1, (2, -1)), lambda x: F.unflatten(x, 1, (2, 4))),
+        (layers.Identity(5, some="thing"), lambda x: x),
+    ):
+        assert np.array_equal(layer(x), function(x))
+    assert repr(layers.PixelShuffle(2)) == "PixelShuffle(upscale_factor=2)"
+    assert repr(layers.Identity()) == "Identity()"
+
+
+def test_merging_layers():
+    a, b = Tensor(randn(2, 3, 4, 4), requires_grad=True), Tensor(randn(2, 2, 4, 4), requires_grad=True)
+    out = layers.Concat()(a, b)
+    assert np.array_equal(out.detach(), np.concatenate((a.data, b.data), 1))
+    grad = randn(*out.shape)
+    out.backward(grad)
+    assert np.array_equal(a.grad, grad[:, :3])
+    assert np.array_equal(b.grad, grad[:, 3:])
+    assert np.array_equal(F.concat((a, b), 1).detach(), out.detach())
+    x = randn(2, 3)
+    assert np.array_equal(layers.Add()(x, x, x), x + x + x)
+    with pytest.raises(TypeError, match="Add: takes two inputs"):
+        layers.Add()(x)
