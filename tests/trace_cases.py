@@ -9,6 +9,8 @@ LABELS = ((N,), "int64")
 
 CASES = {
     "abs": ([ROWS], {}),
+    "adaptive_avg_pool2d": ([IMAGE], {"output_size": (2, None)}),
+    "adaptive_max_pool2d": ([IMAGE], {"output_size": 4}),
     "add": ([IMAGE, (4, 1, 1)], {}),
     "amax": ([ROWS], {"dim": 1}),
     "amin": ([ROWS], {"dim": 1, "keepdim": True}),
@@ -16,7 +18,10 @@ CASES = {
     "argmin": ([ROWS], {"dim": 1, "keepdim": True}),
     "avg_pool2d": ([IMAGE], {"kernel_size": 2}),
     "cat": ([[IMAGE, IMAGE]], {"dim": 1}),
+    "center_crop": ([IMAGE], {"output_size": 3}),
+    "channel_shuffle": ([IMAGE], {"groups": 2}),
     "clone": ([ROWS], {}),
+    "concat": ([[IMAGE, IMAGE]], {"dim": 1}),
     "conv2d": ([IMAGE, (8, 2, 3, 3), (8,)], {"padding": 1, "stride": 2, "groups": 2}),
     "cross_entropy": ([ROWS, LABELS], {}),
     "div": ([ROWS], {"other": 2}),
@@ -40,7 +45,10 @@ CASES = {
     "mul": ([ROWS, (1, 8)], {}),
     "ne": ([ROWS], {"other": 0}),
     "neg": ([ROWS], {}),
+    "pad": ([IMAGE], {"pad": (1, 2, 0, 1), "mode": "reflect"}),
     "permute": ([IMAGE], {"dims": (0, 2, 3, 1)}),
+    "pixel_shuffle": ([IMAGE], {"upscale_factor": 2}),
+    "pixel_unshuffle": ([IMAGE], {"downscale_factor": 2}),
     "pow": ([ROWS], {"exponent": 2}),
     "relu": ([IMAGE], {}),
     "reshape": ([IMAGE], {"shape": (-1, 9)}),
@@ -54,5 +62,6 @@ CASES = {
     "tanh": ([ROWS], {}),
     "to": ([ROWS], {"dtype": "float64"}),
     "transpose": ([IMAGE], {"dim0": 1, "dim1": 2}),
+    "unflatten": ([ROWS], {"dim": 1, "sizes": (2, -1)}),
     "unsqueeze": ([ROWS], {"dim": 1}),
 }

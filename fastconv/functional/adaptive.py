@@ -13,6 +13,7 @@ from fastconv.functional._resample import adaptive_bins, mean_matrix, pick, resa
 from fastconv.functional.pool import avg_pool2d, max_pool2d
 from fastconv.functional.shape import squeeze, unsqueeze
 from fastconv.tensor import Tensor
+from fastconv.tracing import traced, tracing
 
 __all__ = ["adaptive_avg_pool2d", "adaptive_max_pool2d"]
 
@@ -52,6 +53,8 @@ def adaptive_avg_pool2d(input: Any, output_size: int | tuple[int | None, int | N
     out = _output_size(op, x, output_size, 2)
     if x.ndim == 3:
         return squeeze(adaptive_avg_pool2d(unsqueeze(input, 0), out), 0)
+    if tracing():
+        return traced(op, locals(), (*x.shape[:2], *out), x.dtype)
     h, w = x.shape[2:]
     if h % out[0] == w % out[1] == 0:
         return avg_pool2d(input, (h // out[0], w // out[1]))
@@ -86,6 +89,8 @@ def adaptive_max_pool2d(input: Any, output_size: int | tuple[int | None, int | N
     out = _output_size(op, x, output_size, 2)
     if x.ndim == 3:
         return squeeze(adaptive_max_pool2d(unsqueeze(input, 0), out), 0)
+    if tracing():
+        return traced(op, locals(), (*x.shape[:2], *out), x.dtype)
     h, w = x.shape[2:]
     if h % out[0] == w % out[1] == 0:
         return max_pool2d(input, (h // out[0], w // out[1]))

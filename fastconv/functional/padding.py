@@ -10,9 +10,10 @@ import numpy as np
 from fastconv import _kernels, checks
 from fastconv.autograd import as_array, record
 from fastconv.errors import ShapeError
-from fastconv.functional._resample import pick, resample
+from fastconv.functional._resample import Matrix, pick, resample
 from fastconv.functional.shape import getitem, squeeze, unsqueeze
 from fastconv.tensor import Tensor
+from fastconv.tracing import traced, tracing
 
 __all__ = ["center_crop", "pad"]
 
@@ -61,19 +62,24 @@ def pad(input: Any, pad: Sequence[int], mode: str = "constant", value: float | N
         raise ValueError(f"pad: mode must be one of {', '.join(map(repr, _MODES))}, got {mode!r}")
     sides = _sides(x, pad)
     if mode == "constant":
-        return _constant(input, x, sides, _value(value))
+        fill = _value(value)
+        if tracing():
+            return traced("pad", locals(), _padded(x, sides), x.dtype)
+        return _constant(input, x, sides, fill)
     if value is not None:
         raise ValueError(f"pad: value is for mode='constant', not for {mode!r}")
-    sides = sides[x.ndim - len(pad) // 2 :]
-    axes = len(sides)
+    axes = len(pad) // 2
     if not 1 <= axes <= 3 or x.ndim not in (axes + 1, axes + 2):
         raise ShapeError(
             f"pad: mode {mode!r} pads one, two or three axes of (N, C, ...) or (C, ...), "
             f"got {axes} of an input of shape {x.shape}"
         )
+    matrices = [_mirror(size, *sides[-axes + i], mode) for i, size in enumerate(x.shape[-axes:])]
+    if tracing():
+        return traced("pad", locals(), _padded(x, sides), x.dtype)
     if x.ndim == axes + 1:
-        return squeeze(_mirrored(unsqueeze(input, 0), x[None], sides, mode), 0)
-    return _mirrored(input, x, sides, mode)
+        return squeeze(resample(unsqueeze(input, 0), x[None], matrices), 0)
+    return resample(input, x, matrices)
 
 
 def center_crop(input: Any, output_size: int | tuple[int, int]) -> Tensor:
@@ -123,8 +129,12 @@ def _value(value: Any) -> float:
     return value if isinstance(value, float) else checks.number(0 if value is None else value, "pad", "value")
 
 
+def _padded(x: np.ndarray, sides: Sequence[tuple[int, int]]) -> tuple[int, ...]:
+    return tuple(size + before + after for size, (before, after) in zip(x.shape, sides, strict=True))
+
+
 def _constant(input: Any, x: np.ndarray, sides: Sequence[tuple[int, int]], value: float) -> Tensor:
-    shape = tuple(size + before + after for size, (before, after) in zip(x.shape, sides, strict=True))
+    shape = _padded(x, sides)
     kept = tuple(
         slice(max(before, 0), length - max(after, 0)) for length, (before, after) in zip(shape, sides, strict=True)
     )
@@ -147,21 +157,21 @@ def _constant(input: Any, x: np.ndarray, sides: Sequence[tuple[int, int]], value
     return record(out, backward, (input,))
 
 
-def _mirrored(input: Any, x: np.ndarray, sides: Sequence[tuple[int, int]], mode: str) -> Tensor:
-    matrices = []
-    for size, (before, after) in zip(x.shape[2:], sides, strict=True):
-        first, last = max(-before, 0), size + min(after, 0)
-        room = {"reflect": size - 1, "replicate": checks.LARGEST if size else 0, "circular": last - first}[mode]
-        if max(before, after) > room:
-            raise ShapeError(
-                f"pad: mode {mode!r} has at most {room} pixels to offer on either side of {size}, got {before}, {after}"
-            )
-        place = np.arange(-before, size + after)
-        if mode == "reflect":
-            place = size - 1 - np.abs(size - 1 - np.abs(place))
-        elif mode == "replicate":
-            place = np.clip(place, 0, size - 1)
-        else:
-            place = first + (place - first) % (last - first)
-        matrices.append(None if before == after == 0 else pick(place, size))
-    return resample(input, x, matrices)
+def _mirror(size: int, before: int, after: int, mode: str) -> Matrix | None:
+    """The matrix that pads one axis."""
+    if before == after == 0:
+        return None
+    first, last = max(-before, 0), size + min(after, 0)
+    room = {"reflect": size - 1, "replicate": checks.LARGEST if size else 0, "circular": last - first}[mode]
+    if max(before, after) > room:
+        raise ShapeError(
+            f"pad: mode {mode!r} has at most {room} pixels to offer on either side of {size}, got {before}, {after}"
+        )
+    place = np.arange(-before, size + after)
+    if mode == "reflect":
+        place = size - 1 - np.abs(size - 1 - np.abs(place))
+    elif mode == "replicate":
+        place = np.clip(place, 0, size - 1)
+    else:
+        place = first + (place - first) % (last - first)
+    return pick(place, size)

@@ -10,6 +10,7 @@ from fastconv import checks
 from fastconv.autograd import as_array, record
 from fastconv.errors import ShapeError
 from fastconv.tensor import Tensor
+from fastconv.tracing import traced, tracing
 
 __all__ = ["channel_shuffle", "pixel_shuffle", "pixel_unshuffle"]
 
@@ -42,6 +43,8 @@ def channel_shuffle(input: Any, groups: int) -> Tensor:
         raise ShapeError(
             f"channel_shuffle: input must be (N, C, ...) with channels in {groups} groups, got shape {x.shape}"
         )
+    if tracing():
+        return traced("channel_shuffle", locals(), x.shape, x.dtype)
     each = x.shape[1] // groups
     return record(_dealt(x, groups), lambda grad: (_dealt(grad, max(each, 1)),), (input,))
 
@@ -84,6 +87,9 @@ def pixel_shuffle(input: Any, upscale_factor: int) -> Tensor:
     r = checks.integer(upscale_factor, "pixel_shuffle", "upscale_factor")
     if x.ndim < 3 or x.shape[-3] % (r * r):
         raise ShapeError(f"pixel_shuffle: input must be (..., C, H, W) with C a multiple of {r}², got shape {x.shape}")
+    if tracing():
+        shape = (*x.shape[:-3], x.shape[-3] // (r * r), x.shape[-2] * r, x.shape[-1] * r)
+        return traced("pixel_shuffle", locals(), shape, x.dtype)
     return record(_spread(x, r), lambda grad: (_gathered(grad, r),), (input,))
 
 
@@ -118,6 +124,9 @@ def pixel_unshuffle(input: Any, downscale_factor: int) -> Tensor:
         raise ShapeError(
             f"pixel_unshuffle: input must be (..., C, H, W) with H and W multiples of {r}, got shape {x.shape}"
         )
+    if tracing():
+        shape = (*x.shape[:-3], x.shape[-3] * r * r, x.shape[-2] // r, x.shape[-1] // r)
+        return traced("pixel_unshuffle", locals(), shape, x.dtype)
     return record(_gathered(x, r), lambda grad: (_spread(grad, r),), (input,))
 
 

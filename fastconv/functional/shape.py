@@ -95,7 +95,11 @@ def unflatten(input: Any, dim: int, sizes: Sequence[int]) -> Tensor:
     axis = checks.axis(dim, x.ndim, "unflatten")
     if not x.ndim or not isinstance(sizes, (tuple, list)) or not sizes:
         raise ShapeError(f"unflatten: sizes must be a sequence of ints for an axis of {x.shape}, got {sizes!r}")
-    return reshape(input, (*x.shape[:axis], *_completed(x.shape[axis], sizes), *x.shape[axis + 1 :]))
+    before = x.shape
+    shape = (*before[:axis], *_completed(before[axis], sizes), *before[axis + 1 :])
+    if tracing():
+        return traced("unflatten", locals(), shape, x.dtype)
+    return record(x.reshape(shape), lambda grad: (grad.reshape(before),), (input,))
 
 
 def _completed(length: int, sizes: Sequence[int]) -> list[int]:
