@@ -28,6 +28,11 @@ cdef extern from "fastconv.h" nogil:
         int clamp
         double low, high
 
+    int FC_NORM_NARROW
+    ctypedef struct fc_norm:
+        ptrdiff_t segments, rows, channels, groups, x_pitch, grad_pitch
+        double eps
+
     ctypedef struct fc_sgd:
         double lr, momentum, dampening, weight_decay
         int nesterov, first
@@ -80,6 +85,12 @@ cdef extern from "fastconv.h" nogil:
         int (*cross_entropy)(const void *x, const int64_t *target, const void *weight, void *losses, void *grad,
                              ptrdiff_t rows, ptrdiff_t classes, int64_t ignore_index, double smoothing, double scale,
                              double *total) noexcept nogil
+        int (*norm_moments)(const fc_norm *norm, const void *x, double *mean, double *var) noexcept nogil
+        int (*norm)(const fc_norm *norm, const void *x, const double *mean, const double *var, const void *weight,
+                    const void *bias, void *out) noexcept nogil
+        int (*norm_grad)(const fc_norm *norm, const void *x, const void *grad, const double *mean, const double *var,
+                         const void *weight, int fixed, void *grad_x, void *grad_weight,
+                         void *grad_bias) noexcept nogil
         int (*max_pool2d)(const fc_window *window, fc_image x, fc_image out, uint8_t *winners) noexcept nogil
         int (*max_pool2d_grad)(const fc_window *window, fc_image grad, const uint8_t *winners,
                                fc_image grad_x) noexcept nogil

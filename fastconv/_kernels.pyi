@@ -117,6 +117,33 @@ def cross_entropy(
     losses: Array,
     grad: Array | None,
 ) -> float: ...
+def pixels(array: Array) -> Array: ...
+def norm_moments(x: Array, mean: Array, var: Array, groups: int, per_image: bool) -> None: ...
+def norm(
+    x: Array,
+    mean: Array,
+    var: Array,
+    weight: Array | None,
+    bias: Array | None,
+    out: Array,
+    groups: int,
+    per_image: bool,
+    eps: float,
+) -> None: ...
+def norm_grad(
+    x: Array,
+    grad: Array,
+    mean: Array,
+    var: Array,
+    weight: Array | None,
+    grad_x: Array | None,
+    grad_weight: Array | None,
+    grad_bias: Array | None,
+    groups: int,
+    per_image: bool,
+    eps: float,
+    fixed: bool,
+) -> None: ...
 def max_pool2d(window: Window, x: Array, out: Array, winners: Array | None) -> None: ...
 def max_pool2d_grad(window: Window, grad: Array, winners: Array, grad_x: Array) -> None: ...
 def avg_pool2d(window: Window, x: Array, out: Array, count_include_pad: bool, divisor: int) -> None: ...

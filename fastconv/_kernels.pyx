@@ -824,6 +824,139 @@ def cross_entropy(cnp.ndarray x not None, cnp.ndarray target not None, cnp.ndarr
     return total
 
 
+# --- normalisation -----------------------------------------------------------------------------------------
+
+cdef ptrdiff_t pixel_pitch(cnp.ndarray array) except -1:
+    """Elements from one pixel of a channels-last array to the next, 0 where they are not all equally far apart."""
+    cdef const cnp.npy_intp *shape = cnp.PyArray_DIMS(array)
+    cdef const cnp.npy_intp *stride = cnp.PyArray_STRIDES(array)
+    cdef cnp.npy_intp size = cnp.PyArray_ITEMSIZE(array), pitch = shape[1] * size, inside = 1
+    cdef int axis
+    cdef bint found = False
+    for axis in (3, 2, 0):
+        if shape[axis] != 1:
+            if not found:
+                pitch = stride[axis]
+                found = True
+            elif stride[axis] != pitch * inside:
+                return 0
+            inside *= shape[axis]
+    return pitch // size
+
+
+def pixels(cnp.ndarray array not None):
+    """`array` (N, C, H, W) itself where its channels are adjacent and its pixels equally far apart, else a copy.
+
+    Few channels are copied from between others too, so that the order of sums does not depend on strides.
+    """
+    cdef cnp.ndarray last = channels_last(array)
+    cdef ptrdiff_t channels = cnp.PyArray_DIM(last, 1), pitch = pixel_pitch(last)
+    if pitch == channels or (pitch > channels and channels >= FC_NORM_NARROW):
+        return last
+    cdef cnp.ndarray copy = new_channels_last(cnp.PyArray_DIMS(last), cnp.PyArray_TYPE(last))
+    copy[...] = last
+    return copy
+
+
+cdef int norm_of(cnp.ndarray x, const fc_table *table, ptrdiff_t groups, bint per_image, double eps,
+                 fc_norm *norm) except -1:
+    """Describes data (N, C, H, W) whose images or, unless `per_image`, whole batch share moments."""
+    cdef fc_image image
+    image_of(x, table, &image)
+    cdef const cnp.npy_intp *shape = cnp.PyArray_DIMS(x)
+    norm.segments = shape[0] if per_image else 1
+    norm.rows = (1 if per_image else shape[0]) * shape[2] * shape[3]
+    norm.channels, norm.groups, norm.eps = shape[1], groups, eps
+    norm.x_pitch = norm.grad_pitch = pixel_pitch(x)
+    if norm.x_pitch < norm.channels or groups < 1 or norm.channels % groups:
+        raise TypeError("normalisation needs pixels that are equally far apart, and groups of equal size")
+    return 0
+
+
+cdef double *moments_of(cnp.ndarray array, const fc_norm *norm) except? NULL:
+    if (cnp.PyArray_TYPE(array) != cnp.NPY_FLOAT64 or not cnp.PyArray_ISCARRAY_RO(array)
+            or cnp.PyArray_SIZE(array) != norm.segments * norm.groups):
+        raise TypeError("normalisation needs C-contiguous float64 moments, one for each segment and group")
+    return <double *>cnp.PyArray_DATA(array)
+
+
+cdef void *per_channel(cnp.ndarray array, const fc_table *table, const fc_norm *norm) except? NULL:
+    if array is None:
+        return NULL
+    if cnp.PyArray_SIZE(array) != norm.channels:
+        raise TypeError("normalisation needs one parameter a channel")
+    return flat(array, table)
+
+
+def norm_moments(cnp.ndarray x not None, cnp.ndarray mean not None, cnp.ndarray var not None, ptrdiff_t groups,
+                 bint per_image):
+    """Mean and biased variance (float64) of each group of channels, of each image or of the batch."""
+    cdef const fc_table *table = table_of(x)
+    cdef fc_norm norm
+    cdef int status
+    norm_of(x, table, groups, per_image, 0, &norm)
+    cdef double *to_mean = moments_of(mean, &norm)
+    cdef double *to_var = moments_of(var, &norm)
+    cdef void *source = cnp.PyArray_DATA(x)
+    with nogil:
+        status = table.norm_moments(&norm, source, to_mean, to_var)
+    check(status)
+
+
+def norm(cnp.ndarray x not None, cnp.ndarray mean not None, cnp.ndarray var not None, cnp.ndarray weight,
+         cnp.ndarray bias, cnp.ndarray out not None, ptrdiff_t groups, bint per_image, double eps):
+    """(x - mean) / sqrt(var + eps) * weight + bias, out dense and channels last."""
+    cdef const fc_table *table = table_of(x)
+    cdef fc_norm sizes
+    cdef int status
+    norm_of(x, table, groups, per_image, eps, &sizes)
+    cdef double *means = moments_of(mean, &sizes)
+    cdef double *variances = moments_of(var, &sizes)
+    cdef void *scale = per_channel(weight, table, &sizes)
+    cdef void *shift = per_channel(bias, table, &sizes)
+    cdef void *source = cnp.PyArray_DATA(x)
+    cdef void *target = dense_pixels(out, x, table)
+    with nogil:
+        status = table.norm(&sizes, source, means, variances, scale, shift, target)
+    check(status)
+
+
+cdef void *dense_pixels(cnp.ndarray out, cnp.ndarray x, const fc_table *table) except? NULL:
+    """The data of a dense channels-last array of the shape of x, to be written."""
+    cdef fc_image image
+    image_of(out, table, &image)
+    if (not cnp.PyArray_SAMESHAPE(out, x) or not cnp.PyArray_ISWRITEABLE(out)
+            or (cnp.PyArray_SIZE(out) > 0 and pixel_pitch(out) != cnp.PyArray_DIM(out, 1))):
+        raise TypeError("normalisation writes only to writable, dense channels-last arrays of the shape of x")
+    return cnp.PyArray_DATA(out)
+
+
+def norm_grad(cnp.ndarray x not None, cnp.ndarray grad not None, cnp.ndarray mean not None, cnp.ndarray var not None,
+              cnp.ndarray weight, cnp.ndarray grad_x, cnp.ndarray grad_weight, cnp.ndarray grad_bias,
+              ptrdiff_t groups, bint per_image, double eps, bint fixed):
+    """Gradients of `norm`; those that are None are not computed. `fixed`: the moments did not come from x."""
+    cdef const fc_table *table = table_of(x)
+    cdef fc_norm sizes
+    cdef fc_image image
+    cdef int status
+    norm_of(x, table, groups, per_image, eps, &sizes)
+    image_of(grad, table, &image)
+    sizes.grad_pitch = pixel_pitch(grad)
+    if not cnp.PyArray_SAMESHAPE(grad, x) or sizes.grad_pitch < sizes.channels:
+        raise TypeError("normalisation needs a gradient of the shape of x whose pixels are equally far apart")
+    cdef double *means = moments_of(mean, &sizes)
+    cdef double *variances = moments_of(var, &sizes)
+    cdef void *scale = per_channel(weight, table, &sizes)
+    cdef void *to_weight = per_channel(grad_weight, table, &sizes)
+    cdef void *to_bias = per_channel(grad_bias, table, &sizes)
+    cdef void *target = NULL if grad_x is None else dense_pixels(grad_x, x, table)
+    cdef void *source = cnp.PyArray_DATA(x)
+    cdef void *given = cnp.PyArray_DATA(grad)
+    with nogil:
+        status = table.norm_grad(&sizes, source, given, means, variances, scale, fixed, target, to_weight, to_bias)
+    check(status)
+
+
 # --- pooling -----------------------------------------------------------------------------------------------
 
 cdef int pool_image(cnp.ndarray array, const fc_table *table, fc_image *image, const fc_window *window, bint output,

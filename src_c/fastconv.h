@@ -49,6 +49,15 @@ typedef struct {
   double low, high;
 } fc_epilogue;
 
+/* Batch, instance and group normalisation: `segments` matrices of `rows` pixels of `channels` channels, one after the
+ * other, pixels so many elements apart. Segment and group of adjacent channels share a mean and a variance: batch norm
+ * has one segment and a group for each channel, instance norm a segment for each image, group norm fewer groups. */
+enum { FC_NORM_NARROW = 64 }; /* fewer channels are summed in another order where they leave no gaps */
+typedef struct {
+  ptrdiff_t segments, rows, channels, groups, x_pitch, grad_pitch;
+  double eps;
+} fc_norm;
+
 /* A step of stochastic gradient descent; `first`: there is no velocity yet, it is written only. */
 typedef struct {
   double lr, momentum, dampening, weight_decay;
@@ -109,6 +118,13 @@ typedef struct {
   X(cross_entropy,                                                                                                     \
     (const void *x, const int64_t *target, const void *weight, void *losses, void *grad, ptrdiff_t rows,               \
      ptrdiff_t classes, int64_t ignore_index, double smoothing, double scale, double *total))                          \
+  /* Normalisation. Moments are the mean and the biased variance of every segment and group; `weight`, `bias` and the  \
+   * gradients' outputs may be NULL; `fixed`: the moments are constants and not the data's own. */                     \
+  X(norm_moments, (const fc_norm *norm, const void *x, double *mean, double *var))                                     \
+  X(norm, (const fc_norm *norm, const void *x, const double *mean, const double *var, const void *weight,              \
+           const void *bias, void *out))                                                                               \
+  X(norm_grad, (const fc_norm *norm, const void *x, const void *grad, const double *mean, const double *var,           \
+                const void *weight, int fixed, void *grad_x, void *grad_weight, void *grad_bias))                      \
   /* Pooling of x to out, or of grad to grad_x. Where `winners` is not NULL, max pooling keeps in it what its gradient \
    * needs, fc_pool_planes(window) bytes an output. `divisor` 0: the number of taps that count. */                     \
   X(max_pool2d, (const fc_window *window, fc_image x, fc_image out, uint8_t *winners))                                 \

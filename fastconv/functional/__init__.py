@@ -6,6 +6,7 @@ from fastconv.functional import (
     conv,
     elementwise,
     loss,
+    norm,
     operators,
     padding,
     pool,
@@ -20,6 +21,7 @@ from fastconv.functional.conv import *  # noqa: F403
 from fastconv.functional.elementwise import *  # noqa: F403
 from fastconv.functional.linear import *  # noqa: F403
 from fastconv.functional.loss import *  # noqa: F403
+from fastconv.functional.norm import *  # noqa: F403
 from fastconv.functional.padding import *  # noqa: F403
 from fastconv.functional.pool import *  # noqa: F403
 from fastconv.functional.rearrange import *  # noqa: F403
@@ -34,6 +36,7 @@ __all__ = [
     *linear_functions.__all__,
     *loss.__all__,
     *padding.__all__,
+    *norm.__all__,
     *pool.__all__,
     *rearrange.__all__,
     *reduce.__all__,

@@ -8,6 +8,7 @@ from fastconv.layers.dropout import Dropout
 from fastconv.layers.linear import Linear
 from fastconv.layers.loss import CrossEntropyLoss
 from fastconv.layers.module import Buffer, Module
+from fastconv.layers.norm import BatchNorm1d, BatchNorm2d, BatchNorm3d
 from fastconv.layers.padding import (
     CircularPad1d,
     CircularPad2d,
@@ -44,6 +45,9 @@ __all__ = [
     "AdaptiveMaxPool2d",
     "Add",
     "AvgPool2d",
+    "BatchNorm1d",
+    "BatchNorm2d",
+    "BatchNorm3d",
     "Branches",
     "Buffer",
     "CenterCrop",

@@ -10,6 +10,7 @@ from fastconv.reference import (
     conv,
     elementwise,
     loss,
+    norm,
     padding,
     pool,
     rearrange,
@@ -24,6 +25,7 @@ from fastconv.reference.conv import *  # noqa: F403
 from fastconv.reference.elementwise import *  # noqa: F403
 from fastconv.reference.linear import *  # noqa: F403
 from fastconv.reference.loss import *  # noqa: F403
+from fastconv.reference.norm import *  # noqa: F403
 from fastconv.reference.padding import *  # noqa: F403
 from fastconv.reference.pool import *  # noqa: F403
 from fastconv.reference.rearrange import *  # noqa: F403
@@ -39,6 +41,7 @@ __all__ = [
     *linear_twins.__all__,
     *loss.__all__,
     *padding.__all__,
+    *norm.__all__,
     *pool.__all__,
     *rearrange.__all__,
     *reduce.__all__,

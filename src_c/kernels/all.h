@@ -32,6 +32,7 @@
 #include "optim.c"
 #include "pool.c"
 #include "pool_grad.c"
+#include "norm.c"
 
 #define FC_PASTE_(isa, type) fc_table_##isa##_##type
 #define FC_PASTE(isa, type) FC_PASTE_(isa, type)

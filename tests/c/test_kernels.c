@@ -324,6 +324,8 @@ static void test_cross_entropy(void) {
     for (int way = 0; way < 4; way++) try_cross_entropy(1 + classes % 7, classes, way & 1, way & 2 ? 0.25 : 0);
 }
 
+#include "norm.h"
+
 /* Halves and quarters: exact. */
 static void test_sgd_update(void) {
   for (ptrdiff_t n = 1; n <= 40000; n = longer(n))
@@ -350,9 +352,9 @@ int main(void) {
     void (*run)(void);
   } tests[] = {
 #define TEST(name) {#name, test_##name}
-      TEST(to_channels_last), TEST(columns),       TEST(affine_warp), TEST(conv2d),   TEST(winograd),
-      TEST(large_conv2d),     TEST(linear),        TEST(pooling),     TEST(resample), TEST(activations),
-      TEST(softmax),          TEST(cross_entropy), TEST(sgd_update),  TEST(fma_peak),
+      TEST(to_channels_last), TEST(columns),       TEST(affine_warp), TEST(conv2d),     TEST(winograd),
+      TEST(large_conv2d),     TEST(linear),        TEST(pooling),     TEST(resample),   TEST(activations),
+      TEST(softmax),          TEST(cross_entropy), TEST(norm),        TEST(sgd_update), TEST(fma_peak),
   };
   CHECK(fc_set_num_threads(2) == 0);
   int count, different = 0;

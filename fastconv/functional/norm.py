@@ -1,0 +1,176 @@
+"""Normalisation: of every channel over the batch, of groups of channels of every image."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from fastconv import _kernels, checks
+from fastconv.autograd import as_array, needs_grad, record
+from fastconv.errors import ShapeError
+from fastconv.tensor import Tensor, array_of
+
+__all__ = ["batch_norm"]
+
+
+def batch_norm(
+    input: Any,
+    running_mean: Any = None,
+    running_var: Any = None,
+    weight: Any = None,
+    bias: Any = None,
+    training: bool = False,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Tensor:
+    """Return ``(input - mean) / sqrt(var + eps) * weight + bias`` with a mean and variance for each channel.
+
+    While training they are those of the batch, and what `running_mean` and `running_var` keep moves a little towards
+    them (the variance kept is the unbiased one); otherwise they are what has been kept.
+
+    Parameters
+    ----------
+    input : Tensor or array_like
+        (N, C) or (N, C, ...) with up to three axes of pixels; float32 or float64.
+    running_mean, running_var : Tensor or numpy.ndarray, optional
+        (C,), of the dtype of `input`; overwritten while training. Needed when not training.
+    weight, bias : Tensor or array_like, optional
+        (C,), of the dtype of `input`; 1 and 0 if left out.
+    training : bool
+        Whether to normalise by the batch.
+    momentum : float
+        Share of the batch in the new running values.
+    eps : float
+        Added to the variance.
+
+    Returns
+    -------
+    Tensor
+        Of the shape of `input`; images are channels last.
+
+    Raises
+    ------
+    ShapeError
+        If shapes do not fit, or there is at most one value a channel to take a variance of.
+    TypeError
+        If dtypes differ, or running values that are to be overwritten cannot be.
+
+    References
+    ----------
+    Ioffe and Szegedy, "Batch normalization", ICML 2015.
+
+    Examples
+    --------
+    >>> batch_norm([[1.0], [3.0]], training=True, eps=0)
+    tensor([[-1.],
+            [ 1.]])
+    """
+    x = as_array(input, "batch_norm", "input")
+    channels = _channels("batch_norm", x)
+    eps = checks.number(eps, "batch_norm", "eps", 0.0)
+    momentum = checks.number(momentum, "batch_norm", "momentum")
+    kept = [
+        None if value is None else _running(value, name, x, channels, training)
+        for name, value in (("running_mean", running_mean), ("running_var", running_var))
+    ]
+    if not training:
+        if kept[0] is None or kept[1] is None:
+            raise ValueError("batch_norm: without training=True it needs running_mean and running_var")
+        moments = np.array(kept, np.float64)
+        return _normalise("batch_norm", input, x, moments, weight, bias, channels, False, eps, fixed=True)
+
+    count = x.size // channels
+    if count < 2:
+        raise ShapeError(
+            f"batch_norm: training needs more than one value per channel, got input of shape {x.shape}; "
+            "use a larger batch, or eval()"
+        )
+    out, moments = _normalise_by_own("batch_norm", input, x, weight, bias, channels, False, eps)
+    with np.errstate(all="ignore"):
+        for array, found in zip(kept, (moments[0], moments[1] * (count / (count - 1))), strict=True):
+            if array is not None:
+                array[...] = (1 - momentum) * array + momentum * found
+    return out
+
+
+def _channels(op: str, x: np.ndarray) -> int:
+    checks.ndim(x, (2, 3, 4, 5), op, "input", "(N, C, ...)")
+    if x.shape[1] == 0:
+        raise ShapeError(f"{op}: input must have at least one channel, got shape {x.shape}")
+    return x.shape[1]
+
+
+def _parameter(op: str, name: str, value: Any, x: np.ndarray, shape: tuple[int, ...]) -> np.ndarray | None:
+    """A weight or bias of the given shape and of the dtype of `x`, in C order."""
+    if value is None:
+        return None
+    array = as_array(value, op, name)
+    if array.shape != shape:
+        raise ShapeError(f"{op}: {name} must have shape {shape} for an input of shape {x.shape}, got {array.shape}")
+    checks.same_dtype(op, x, "input", array, name)
+    return np.ascontiguousarray(array)
+
+
+def _running(value: Any, name: str, x: np.ndarray, channels: int, written: bool) -> np.ndarray:
+    """The array behind a running value: the caller's own where it is to be written."""
+    array = array_of(value, f"batch_norm: {name}")
+    if array.shape != (channels,):
+        raise ShapeError(f"batch_norm: {name} must have shape ({channels},), one a channel, got {array.shape}")
+    checks.same_dtype("batch_norm", x, "input", array, name)
+    own = value.data if isinstance(value, Tensor) else value
+    if written and not (isinstance(own, np.ndarray) and np.may_share_memory(own, array) and own.flags.writeable):
+        raise TypeError(f"batch_norm: {name} is overwritten while training, so it must be a Buffer or a writable array")
+    return array
+
+
+def _images(x: np.ndarray) -> np.ndarray:
+    """A view (N, C, H, W) of data with up to three axes of pixels; a copy only where memory is in another order."""
+    if x.ndim == 4:
+        return x
+    n, channels, *size = x.shape
+    return x.reshape(n, channels, *((1, 1, *size)[-2:] if len(size) < 2 else (size[0] * size[1], size[2])))
+
+
+def _normalise_by_own(
+    op: str, input: Any, x: np.ndarray, weight: Any, bias: Any, groups: int, per_image: bool, eps: float
+) -> tuple[Tensor, np.ndarray]:
+    """Normalise by the moments of the data themselves; return the result and these, (2, ...)."""
+    moments = np.empty((2, (len(x) if per_image else 1) * groups))
+    return _normalise(op, input, x, moments, weight, bias, groups, per_image, eps, fixed=False), moments
+
+
+def _normalise(
+    op: str,
+    input: Any,
+    x: np.ndarray,
+    moments: np.ndarray,
+    weight: Any,
+    bias: Any,
+    groups: int,
+    per_image: bool,
+    eps: float,
+    fixed: bool,
+) -> Tensor:
+    """Normalise by `moments`, means and variances, which are filled in first unless they are `fixed`."""
+    parameters = (x.shape[1],)
+    w, b = (_parameter(op, name, value, x, parameters) for name, value in (("weight", weight), ("bias", bias)))
+    images = _kernels.pixels(_images(x))
+    mean, var = moments
+    out = _kernels.empty_channels_last(images.shape, x.dtype)
+    if images.size:
+        if not fixed:
+            _kernels.norm_moments(images, mean, var, groups, per_image)
+        _kernels.norm(images, mean, var, w, b, out, groups, per_image, eps)
+    needed = [needs_grad(each) for each in (input, weight, bias)]
+    shape = x.shape
+
+    def backward(grad: np.ndarray) -> tuple[np.ndarray | None, ...]:
+        grad_x = _kernels.empty_channels_last(images.shape, images.dtype) if needed[0] else None
+        grad_w, grad_b = (np.zeros(parameters, images.dtype) if need else None for need in needed[1:])
+        if images.size:
+            given = _kernels.pixels(_images(grad))
+            _kernels.norm_grad(images, given, mean, var, w, grad_x, grad_w, grad_b, groups, per_image, eps, fixed)
+        return None if grad_x is None else grad_x.reshape(shape), grad_w, grad_b
+
+    return record(out.reshape(shape), backward, (input, weight, bias))

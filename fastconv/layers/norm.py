@@ -1,0 +1,141 @@
+"""Normalisation as layers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from fastconv import checks
+from fastconv import functional as F
+from fastconv.autograd import as_array
+from fastconv.errors import ShapeError
+from fastconv.layers.module import Buffer, Module
+from fastconv.parameter import Parameter
+from fastconv.tensor import Tensor
+
+__all__ = ["BatchNorm1d", "BatchNorm2d", "BatchNorm3d"]
+
+
+class _ChannelNorm(Module):
+    """What batch and instance norm share: parameters and running values, one of each a channel."""
+
+    _axes: tuple[int, ...]
+    _layout: str
+
+    def __init__(
+        self, num_features: int, eps: float, momentum: float | None, affine: bool, track_running_stats: bool
+    ) -> None:
+        name = type(self).__name__
+        self.num_features = checks.integer(num_features, name, "num_features")
+        self.eps = checks.number(eps, name, "eps", 0.0)
+        self.momentum = None if momentum is None else checks.number(momentum, name, "momentum")
+        self.weight = Parameter(np.ones(self.num_features, np.float32)) if affine else None
+        self.bias = Parameter(np.zeros(self.num_features, np.float32)) if affine else None
+        self.running_mean = Buffer(np.zeros(self.num_features, np.float32)) if track_running_stats else None
+        self.running_var = Buffer(np.ones(self.num_features, np.float32)) if track_running_stats else None
+        self.num_batches_tracked = Buffer(np.zeros((), np.int64)) if track_running_stats else None
+
+    def _check(self, input: Any) -> None:
+        name = type(self).__name__
+        x = as_array(input, name, "input")
+        checks.ndim(x, self._axes, name, "input", self._layout)
+        if x.shape[1] != self.num_features:
+            raise ShapeError(f"{name}: input must have {self.num_features} channels, got shape {x.shape}")
+
+    def _momentum(self) -> float:
+        """What the next batch counts; without a momentum all batches count the same."""
+        if self.momentum is not None:
+            return self.momentum
+        tracked = self.num_batches_tracked
+        return 0.0 if tracked is None else 1 / (int(tracked.data) + 1)
+
+    def reset_running_stats(self) -> None:
+        """Forget all batches: mean 0, variance 1."""
+        for buffer, value in ((self.running_mean, 0), (self.running_var, 1), (self.num_batches_tracked, 0)):
+            if buffer is not None:
+                buffer.data[...] = value
+
+    def extra_repr(self) -> str:
+        return (
+            f"{self.num_features}, eps={self.eps:g}, momentum={self.momentum}, affine={self.weight is not None}, "
+            f"track_running_stats={self.running_mean is not None}"
+        )
+
+
+class _BatchNorm(_ChannelNorm):
+    def __init__(
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        affine: bool = True,
+        track_running_stats: bool = True,
+    ) -> None:
+        super().__init__(num_features, eps, momentum, affine, track_running_stats)
+
+    def forward(self, input: Any) -> Tensor:
+        """Return `input`, normalised; while training, move the running values towards those of the batch."""
+        self._check(input)
+        by_batch = self.training or self.running_mean is None
+        kept = (self.running_mean, self.running_var)
+        out = F.batch_norm(input, *kept, self.weight, self.bias, by_batch, self._momentum(), self.eps)
+        if self.training and self.num_batches_tracked is not None:
+            self.num_batches_tracked.data += 1
+        return out
+
+
+class BatchNorm2d(_BatchNorm):
+    """Bring every channel of images to mean 0 and variance 1, then scale and shift it by learned numbers.
+
+    While training, mean and variance are those of the batch; in evaluation those kept from training. See
+    :func:`fastconv.functional.batch_norm`. A convolution in front needs no bias: the mean is subtracted anyway.
+
+    Parameters
+    ----------
+    num_features : int
+        Channels C of the input (N, C, H, W).
+    eps : float
+        Added to the variance.
+    momentum : float or None
+        Share of each batch in the running values; None: the mean of all batches so far.
+    affine : bool
+        Whether there are `weight` and `bias`.
+    track_running_stats : bool
+        Whether running values are kept; if not, evaluation too normalises by the batch.
+
+    Attributes
+    ----------
+    weight, bias : Parameter or None
+        (C,), at first 1 and 0.
+    running_mean, running_var : Buffer or None
+        (C,), at first 0 and 1; the variance is the unbiased one.
+    num_batches_tracked : Buffer or None
+        An int64 number.
+
+    References
+    ----------
+    Ioffe and Szegedy, "Batch normalization", ICML 2015.
+
+    Examples
+    --------
+    >>> layer = BatchNorm2d(3)
+    >>> layer(np.ones((2, 3, 4, 4), np.float32)).shape
+    (2, 3, 4, 4)
+    >>> layer.running_mean
+    buffer([0.1, 0.1, 0.1])
+    """
+
+    _axes, _layout = (4,), "(N, C, H, W)"
+
+
+class BatchNorm1d(_BatchNorm):
+    """:class:`BatchNorm2d` for vectors (N, C) or signals (N, C, L)."""
+
+    _axes, _layout = (2, 3), "(N, C) or (N, C, L)"
+
+
+class BatchNorm3d(_BatchNorm):
+    """:class:`BatchNorm2d` for volumes (N, C, D, H, W)."""
+
+    _axes, _layout = (5,), "(N, C, D, H, W)"

@@ -1,0 +1,41 @@
+/* Tests of the normalisation kernels, part of test_kernels.c. */
+#ifndef FC_TEST_NORM_H
+#define FC_TEST_NORM_H
+
+static void keep_doubles(const array a, double epsilons) {
+  for (ptrdiff_t i = 0; i < a.n; i++) keep_value(((double *)a.data)[i], epsilons * epsilon, __LINE__);
+}
+
+/* Few channels are folded where `gap` is 0. Whole numbers: sums are exact, only their merging rounds. */
+static void try_norm(fc_norm norm, ptrdiff_t gap, int fixed) {
+  const ptrdiff_t rows = norm.segments * norm.rows, moments = norm.segments * norm.groups;
+  norm.x_pitch = norm.channels + gap, norm.grad_pitch = norm.channels + gap;
+  const array x = whole(rows * norm.x_pitch), grad = whole(rows * norm.grad_pitch), weight = whole(norm.channels);
+  const array mean = bytes_of(moments, sizeof(double)), var = bytes_of(moments, sizeof(double));
+  const array out = empty(rows * norm.channels), grad_x = empty(out.n);
+  const array grad_weight = empty(norm.channels), grad_bias = empty(norm.channels);
+  KERNEL(norm_moments, &norm, x.data, (double *)mean.data, (double *)var.data);
+  keep_doubles(mean, 16);
+  keep_doubles(var, 64);
+  const double *m = (double *)mean.data, *v = (double *)var.data;
+  KERNEL(norm, &norm, x.data, m, v, fixed ? NULL : weight.data, weight.data, out.data);
+  KEEP_ABOUT(out, 64);
+  KERNEL(norm_grad, &norm, x.data, grad.data, m, v, fixed ? NULL : weight.data, fixed, grad_x.data, grad_weight.data,
+         grad_bias.data);
+  KEEP_ABOUT(grad_x, 256);
+  KEEP_ABOUT(grad_weight, 256);
+  KEEP(grad_bias);
+  forget();
+}
+
+static void test_norm(void) {
+  for (ptrdiff_t channels = 1; channels <= 5 * lanes + 1; channels++)
+    for (int way = 0; way < 4; way++) {
+      const ptrdiff_t groups = way < 2 || channels % 2 ? channels : channels / 2;
+      try_norm((fc_norm){1 + way % 2 * 2, 12 + channels % 3, channels, groups, 0, 0, 0.5}, channels % 4 / 2, way == 1);
+    }
+  try_norm((fc_norm){1, 5000, 40, 40, 0, 0, 0.5}, 0, 0); /* several pieces */
+  try_norm((fc_norm){2, 700, 130, 26, 0, 0, 0.5}, 1, 0);
+}
+
+#endif
