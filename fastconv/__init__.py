@@ -36,12 +36,16 @@ __version__ = "0.1.0"
 # Imported when first used, so that `import fastconv` stays quick.
 _LAZY = {"data", "graph", "init", "layers", "lr_scheduler", "models", "optim", "reference", "training", "visualize"}
 
+_LAZY_NAMES = dict.fromkeys(("output_size", "receptive_field", "summary"), "fastconv.graph")
+
 
 def __getattr__(name: str) -> Any:
     if name in _LAZY:
         return importlib.import_module(f"fastconv.{name}")
+    if name in _LAZY_NAMES:
+        return getattr(importlib.import_module(_LAZY_NAMES[name]), name)
     raise AttributeError(f"module 'fastconv' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_LAZY})
+    return sorted({*globals(), *_LAZY, *_LAZY_NAMES})

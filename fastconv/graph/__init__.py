@@ -1,6 +1,18 @@
 """A network seen whole: traced into a small graph of operations, which everything that must see it whole reads."""
 
 from fastconv.graph.ir import Graph, Node, Value
+from fastconv.graph.receptive_field import ReceptiveField, output_size, receptive_field
+from fastconv.graph.summary import Summary, summary
 from fastconv.graph.trace import trace
 
-__all__ = ["Graph", "Node", "Value", "trace"]
+__all__ = [
+    "Graph",
+    "Node",
+    "ReceptiveField",
+    "Summary",
+    "Value",
+    "output_size",
+    "receptive_field",
+    "summary",
+    "trace",
+]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from functools import cache
 from typing import Any, NoReturn
 
@@ -16,7 +17,7 @@ from fastconv.graph.ir import Graph, Node, Value
 from fastconv.tensor import Tensor, wrap
 from fastconv.tracing import recording
 
-__all__ = ["Symbol", "trace"]
+__all__ = ["Symbol", "trace", "trace_images"]
 
 
 class Symbol(Tensor):
@@ -103,6 +104,37 @@ def trace(model: Callable[..., Any], *inputs: Any, dtype: Any = np.float32) -> G
         result = model(*(Symbol(value) for value in values))
     outputs = tuple(recorder.value(tensor, "output") for tensor in _leaves(result))
     return Graph(tuple(values), outputs, recorder.nodes)
+
+
+def trace_images(model: Callable[..., Any], input_shape: Any) -> Graph:
+    """Trace a network in evaluation mode, in the dtype of its parameters.
+
+    Parameters
+    ----------
+    model : Module or callable
+        The network; its mode is as before afterwards.
+    input_shape : tuple of int
+        (N, C, H, W), or (C, H, W) for one image.
+    """
+    modules = list(model.modules()) if hasattr(model, "modules") else []
+    modes = [module.training for module in modules]
+    parameter = next(iter(model.parameters()), None) if hasattr(model, "parameters") else None
+    dtype = np.dtype(np.float32) if parameter is None else parameter.dtype
+    given = tuple(input_shape) if isinstance(input_shape, (tuple, list)) else input_shape
+    if modules:
+        modules[0].eval()
+    try:
+        if not isinstance(given, tuple) or len(given) != 3:
+            return trace(model, given, dtype=dtype)
+        try:
+            return trace(model, (1, *given), dtype=dtype)
+        except ShapeError:
+            with suppress(ShapeError):  # a network for signals takes (N, C, L)
+                return trace(model, given, dtype=dtype)
+            raise
+    finally:
+        for module, mode in zip(modules, modes, strict=True):
+            module.training = mode
 
 
 def _input(given: Any, name: str, dtype: np.dtype) -> Value:

@@ -1,0 +1,172 @@
+"""The arithmetic of receptive fields, carried through a graph by a rule for each kind of operation.
+
+What element o along an axis of a map sees is the run of pixels from ``low + o * jump`` to ``high + o * jump``, which
+may begin or end outside the image.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from fastconv.graph._steps import STEPS, family
+from fastconv.graph.ir import Graph, Node, Value
+
+__all__ = ["Field", "fields"]
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """What a value sees along one axis of the input.
+
+    Attributes
+    ----------
+    axis : int or None
+        Axis of the value that runs along it; None when no position is left, as after a global pool.
+    low, high : float
+        First and last pixel that element 0 sees, or any element where `axis` is None.
+    jump : float
+        Pixels from one element to the next.
+    whole : bool
+        Whether everything is seen, by way of a branch without positions (squeeze and excitation).
+    """
+
+    axis: int | None
+    low: float
+    high: float
+    jump: float = 1.0
+    whole: bool = False
+
+
+Fields = tuple[Field, ...]
+Known = dict[Value, Fields]
+
+
+def fields(graph: Graph) -> Known:
+    """Return the fields of every value that depends on the graph's first input: one for each axis of its images."""
+    image = graph.inputs[0]
+    known: Known = {image: tuple(Field(axis, 0, 0) for axis in range(2, len(image.shape)))}
+    for node in graph.nodes:
+        inputs = [value for value in node.inputs if value in known]
+        rule = _RULES.get(node.op, _slid if family(node)[0] in STEPS else _together)
+        found = rule(node, inputs, known) if inputs else ()
+        known.update(dict.fromkeys(node.outputs, found))
+    return known
+
+
+def _collapsed(field: Field, shape: tuple[int, ...]) -> Field:
+    """The field of something that takes all elements along an axis of a value of this shape."""
+    if field.axis is None:
+        return field
+    return Field(None, field.low, field.high + (shape[field.axis] - 1) * field.jump, whole=field.whole)
+
+
+def _moved(found: Fields, shape: tuple[int, ...], place: dict[int, int]) -> Fields:
+    """Fields of a value whose axes have moved; an axis without a new place has been joined with others."""
+    return tuple(replace(f, axis=place[f.axis]) if f.axis in place else _collapsed(f, shape) for f in found)
+
+
+def _joined(one: Field, two: Field, shape: tuple[int, ...]) -> Field:
+    """The smallest field around two of a value of this shape."""
+    whole = one.whole or two.whole or (one.axis is None) != (two.axis is None)
+    if one.axis is None:
+        one, two = two, one
+    drift = 0.0
+    if one.axis is not None and two.axis is not None:
+        drift = (shape[one.axis] - 1) * (two.jump - one.jump)
+    low, high = min(one.low, two.low + min(drift, 0)), max(one.high, two.high + max(drift, 0))
+    return replace(one, low=low, high=high, whole=whole)
+
+
+# ---- rules: the fields of a node's result
+
+
+def _slid(node: Node, inputs: list[Value], known: Known) -> Fields:
+    """A window, or anything else that maps positions to positions along the last axes."""
+    value, shape, out = inputs[0], inputs[0].shape, node.output.shape
+    name, axes = family(node)
+    found = []
+    for f in known[value]:
+        i = -1 if f.axis is None else f.axis - (len(shape) - axes)
+        if f.axis is not None and i >= 0:
+            length = out[len(out) - axes + i]
+            first, last, ratio = STEPS[name](node, i, axes, shape[f.axis], length)
+            even = ratio * np.arange(length)
+            low, high = (float(np.min(first - even)), float(np.max(last - even))) if length else (0.0, 0.0)
+            f = replace(f, low=f.low + low * f.jump, high=f.high + high * f.jump, jump=f.jump * ratio)
+        found.append(f)
+    offset = len(out) - len(shape)
+    return _moved(tuple(found), shape, {axis: axis + offset for axis in range(len(shape))})
+
+
+def _together(node: Node, inputs: list[Value], known: Known) -> Fields:
+    """Element by element, with broadcasting, and concatenation; axes whose length changes otherwise are collapsed."""
+    out = node.output.shape
+    joined: Fields = ()
+    for value in inputs:
+        offset = len(out) - len(value.shape)
+        place = {i: i + offset for i, n in enumerate(value.shape) if i + offset >= 0 and out[i + offset] == n}
+        found = _moved(known[value], value.shape, place)
+        joined = tuple(_joined(a, b, out) for a, b in zip(joined, found, strict=True)) if joined else found
+    return joined
+
+
+def _reduced(node: Node, inputs: list[Value], known: Known) -> Fields:
+    """A sum, mean or extremum over some axes."""
+    value = inputs[0]
+    ndim, dim = len(value.shape), node.arguments["dim"]
+    dims = range(ndim) if dim is None else [d % ndim for d in (dim if isinstance(dim, (tuple, list)) else (dim,))]
+    kept = [axis for axis in range(ndim) if axis not in dims]
+    place = {axis: axis if node.arguments["keepdim"] else i for i, axis in enumerate(kept)}
+    return _moved(known[value], value.shape, place)
+
+
+def _along(node: Node, inputs: list[Value], known: Known) -> Fields:
+    """A softmax: what lies along one axis is taken together."""
+    value = inputs[0]
+    along = node.arguments["dim"] % len(value.shape)
+    return _moved(known[value], value.shape, {axis: axis for axis in range(len(value.shape)) if axis != along})
+
+
+def _reshaped(node: Node, inputs: list[Value], known: Known) -> Fields:
+    """Axes that keep their length, counted from either end, stay; axes of length 1 come and go."""
+    value = inputs[0]
+    before, after = value.shape, node.output.shape
+    place: dict[int, int] = {}
+    for old, new in (
+        ([*range(len(before))], [*range(len(after))]),
+        ([*range(len(before))][::-1], [*range(len(after))][::-1]),
+    ):
+        for a, b in zip(old, new, strict=False):
+            if before[a] != after[b] or a in place:
+                break
+            place[a] = b
+    return _moved(known[value], before, place)
+
+
+def _permuted(node: Node, inputs: list[Value], known: Known) -> Fields:
+    value = inputs[0]
+    order = list(range(len(value.shape)))
+    if node.op == "transpose":
+        a, b = node.arguments["dim0"], node.arguments["dim1"]
+        order[a], order[b] = order[b], order[a]
+    else:
+        order = [d % len(order) for d in node.arguments["dims"]]
+    return _moved(known[value], value.shape, {axis: i for i, axis in enumerate(order)})
+
+
+def _product(node: Node, inputs: list[Value], known: Known) -> Fields:
+    """A fully connected layer takes the last axis together."""
+    value = inputs[0]
+    return _moved(known[value], value.shape, {axis: axis for axis in range(len(value.shape) - 1)})
+
+
+_RULES: dict[str, Callable[[Node, list[Value], Known], Fields]] = {
+    **dict.fromkeys(("sum", "mean", "amax", "amin", "max", "min", "argmax", "argmin", "var", "std"), _reduced),
+    **dict.fromkeys(("softmax", "log_softmax"), _along),
+    **dict.fromkeys(("reshape", "flatten", "squeeze", "unsqueeze"), _reshaped),
+    **dict.fromkeys(("permute", "transpose"), _permuted),
+    "linear": _product,
+}
