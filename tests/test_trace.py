@@ -9,7 +9,7 @@ from fastconv import Parameter, Tensor
 from fastconv import functional as F
 from fastconv.errors import ShapeError
 from fastconv.graph import Node, Value, trace
-from fastconv.layers import Conv2d, Dropout, Flatten, Linear, MaxPool2d, Module, ReLU, Sequential
+from fastconv.layers import BatchNorm2d, Conv2d, Dropout, Flatten, Linear, MaxPool2d, Module, ReLU, Sequential
 from fastconv.models import lenet5
 from tests.trace_cases import CASES, N
 
@@ -125,6 +125,15 @@ def test_a_layer_called_twice_is_two_calls():
     assert first.call != second.call
     assert first.inputs[1] is second.inputs[1]
     assert first.inputs[1].tensor is layer.weight
+
+
+def test_nothing_is_learnt_from_a_trace():
+    layer = BatchNorm2d(3)
+    graph = trace(layer, (4, 3, 5, 5))
+    assert graph.nodes[0].attributes["training"] is True
+    assert layer.num_batches_tracked.item() == 0
+    with pytest.raises(ShapeError, match="more than one value per channel"):
+        trace(layer, (1, 3, 1, 1))
 
 
 def test_dropout_is_recorded_although_it_does_nothing():

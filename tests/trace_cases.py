@@ -18,6 +18,7 @@ CASES = {
     "argmin": ([ROWS], {"dim": 1, "keepdim": True}),
     "avg_pool2d": ([IMAGE], {"kernel_size": 2}),
     "cat": ([[IMAGE, IMAGE]], {"dim": 1}),
+    "batch_norm": ([IMAGE, (4,), (4,), (4,), (4,)], {}),
     "center_crop": ([IMAGE], {"output_size": 3}),
     "channel_shuffle": ([IMAGE], {"groups": 2}),
     "clone": ([ROWS], {}),

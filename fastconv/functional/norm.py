@@ -10,6 +10,7 @@ from fastconv import _kernels, checks
 from fastconv.autograd import as_array, needs_grad, record
 from fastconv.errors import ShapeError
 from fastconv.tensor import Tensor, array_of
+from fastconv.tracing import traced, tracing
 
 __all__ = ["batch_norm"]
 
@@ -74,18 +75,22 @@ def batch_norm(
         None if value is None else _running(value, name, x, channels, training)
         for name, value in (("running_mean", running_mean), ("running_var", running_var))
     ]
-    if not training:
-        if kept[0] is None or kept[1] is None:
-            raise ValueError("batch_norm: without training=True it needs running_mean and running_var")
-        moments = np.array(kept, np.float64)
-        return _normalise("batch_norm", input, x, moments, weight, bias, channels, False, eps, fixed=True)
-
+    if not training and (kept[0] is None or kept[1] is None):
+        raise ValueError("batch_norm: without training=True it needs running_mean and running_var")
     count = x.size // channels
-    if count < 2:
+    if training and count < 2:
         raise ShapeError(
             f"batch_norm: training needs more than one value per channel, got input of shape {x.shape}; "
             "use a larger batch, or eval()"
         )
+    if tracing():
+        for name, value in (("weight", weight), ("bias", bias)):
+            _parameter("batch_norm", name, value, x, (channels,))
+        return traced("batch_norm", locals(), x.shape, x.dtype)
+    if not training:
+        moments = np.array(kept, np.float64)
+        return _normalise("batch_norm", input, x, moments, weight, bias, channels, False, eps, fixed=True)
+
     out, moments = _normalise_by_own("batch_norm", input, x, weight, bias, channels, False, eps)
     with np.errstate(all="ignore"):
         for array, found in zip(kept, (moments[0], moments[1] * (count / (count - 1))), strict=True):

@@ -13,6 +13,7 @@ from fastconv.errors import ShapeError
 from fastconv.layers.module import Buffer, Module
 from fastconv.parameter import Parameter
 from fastconv.tensor import Tensor
+from fastconv.tracing import tracing
 
 __all__ = ["BatchNorm1d", "BatchNorm2d", "BatchNorm3d"]
 
@@ -80,7 +81,7 @@ class _BatchNorm(_ChannelNorm):
         by_batch = self.training or self.running_mean is None
         kept = (self.running_mean, self.running_var)
         out = F.batch_norm(input, *kept, self.weight, self.bias, by_batch, self._momentum(), self.eps)
-        if self.training and self.num_batches_tracked is not None:
+        if self.training and self.num_batches_tracked is not None and not tracing():
             self.num_batches_tracked.data += 1
         return out
 
