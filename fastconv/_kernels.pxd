@@ -16,6 +16,7 @@ cdef extern from "fastconv.h" nogil:
         ptrdiff_t batch, h, w, channels
         ptrdiff_t kh, kw, out_h, out_w
         ptrdiff_t stride_y, stride_x, pad_y, pad_x, dilation_y, dilation_x
+        int padding
 
     int fc_pool_planes(const fc_window *window)
 
@@ -27,6 +28,7 @@ cdef extern from "fastconv.h" nogil:
         const void *bias
         int clamp
         double low, high
+        int accumulate
 
     int FC_NORM_NARROW
     ctypedef struct fc_norm:
@@ -47,7 +49,7 @@ cdef extern from "fastconv.h" nogil:
         int (*conv2d_pack)(const fc_conv2d *conv, int backward, const void *weight, void *packed) noexcept nogil
         int (*conv2d)(const fc_conv2d *conv, fc_image x, const void *packed, const fc_epilogue *epilogue,
                       fc_image out) noexcept nogil
-        int (*conv2d_grad_input)(const fc_conv2d *conv, fc_image grad, const void *packed,
+        int (*conv2d_grad_input)(const fc_conv2d *conv, fc_image grad, const void *packed, const fc_epilogue *epilogue,
                                  fc_image grad_x) noexcept nogil
         int (*conv2d_grad_weight)(const fc_conv2d *conv, fc_image x, fc_image grad, void *grad_weight) noexcept nogil
         int (*winograd_packed_size)(const fc_conv2d *conv, int m, int backward, ptrdiff_t *size) noexcept nogil
@@ -56,7 +58,7 @@ cdef extern from "fastconv.h" nogil:
         int (*winograd)(const fc_conv2d *conv, int m, fc_image x, const void *weight, const void *packed,
                         const fc_epilogue *epilogue, fc_image out) noexcept nogil
         int (*winograd_grad_input)(const fc_conv2d *conv, int m, fc_image grad, const void *weight, const void *packed,
-                                   fc_image grad_x) noexcept nogil
+                                   const fc_epilogue *epilogue, fc_image grad_x) noexcept nogil
         int (*channel_sum)(const fc_window *window, fc_image grad, void *sums) noexcept nogil
         int (*linear)(const void *x, const void *weight, const void *bias, void *out, ptrdiff_t batch, ptrdiff_t n_in,
                       ptrdiff_t outputs) noexcept nogil
@@ -114,4 +116,4 @@ cdef extern from "fastconv.h" nogil:
     void fc_set_poll(int (*poll)() noexcept nogil)
     int fc_set_num_threads(int n)
     int fc_get_num_threads()
-    int FC_OK, FC_NO_MEMORY, FC_INTERRUPTED, FC_MAX_THREADS
+    int FC_OK, FC_NO_MEMORY, FC_INTERRUPTED, FC_NOT_FINITE, FC_MAX_THREADS

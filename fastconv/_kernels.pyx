@@ -8,6 +8,7 @@ cimport numpy as cnp
 from cpython.exc cimport PyErr_CheckSignals
 from cpython.long cimport PyLong_CheckExact
 from cpython.tuple cimport PyTuple_CheckExact
+from cpython.unicode cimport PyUnicode_CheckExact
 from libc.stdint cimport int64_t, uint8_t
 
 import numpy as _numpy
@@ -274,54 +275,67 @@ def get_num_threads():
 
 # --- windows -----------------------------------------------------------------------------------------------
 
-cdef inline bint is_plain(value):
-    return PyLong_CheckExact(value) or (
-        PyTuple_CheckExact(value) and len(<tuple>value) == 2
-        and PyLong_CheckExact((<tuple>value)[0]) and PyLong_CheckExact((<tuple>value)[1]))
+cdef bint is_plain(value):
+    """Whether this is an int or a string, or a tuple of such; not a bool, a float or a NumPy scalar."""
+    if PyLong_CheckExact(value) or PyUnicode_CheckExact(value):
+        return True
+    if not PyTuple_CheckExact(value):
+        return False
+    for each in <tuple>value:
+        if not is_plain(each):
+            return False
+    return True
 
 
-cdef dict convolutions = {}  # argument tuples of plain ints -> Conv2d
+cdef dict convolutions = {}  # arguments -> Conv2d or another object that says how to compute them
 
 
-def known_conv2d(tuple shape, tuple weight, stride, padding, dilation, groups):
-    """The Conv2d kept for these arguments, or None. Only plain ints are looked up, for 1 == 1.0 == True."""
-    if PyLong_CheckExact(groups) and is_plain(stride) and is_plain(padding) and is_plain(dilation):
-        return convolutions.get((shape, weight, stride, padding, dilation, groups))
-    return None
+def known_convolution(tuple arguments not None):
+    """What is kept for these arguments, or None. Only plain ones are looked up, for 1 == 1.0 == True."""
+    return convolutions.get(arguments) if is_plain(arguments) else None
 
 
-def keep_conv2d(conv, tuple shape, tuple weight, stride, padding, dilation, groups):
-    """Keeps a Conv2d for known_conv2d; a thousand of them at most."""
+def keep_convolution(tuple arguments not None, convolution):
+    """Keeps an object for known_convolution; a thousand of them at most."""
     if len(convolutions) >= 1024:
         convolutions.clear()
-    if PyLong_CheckExact(groups) and is_plain(stride) and is_plain(padding) and is_plain(dilation):
-        convolutions[shape, weight, stride, padding, dilation, groups] = conv
+    if is_plain(arguments):
+        convolutions[arguments] = convolution
 
 
 def plain_ints(a, b, c, d):
-    """Whether all four are of type int or pairs of such: then they may be looked up, for 1 == 1.0 == True."""
+    """Whether all four are ints or tuples of such: then they may be looked up, for 1 == 1.0 == True."""
     return is_plain(a) and is_plain(b) and is_plain(c) and is_plain(d)
+
+
+PADDING_MODES = ("zeros", "reflect", "replicate", "circular")
 
 
 cdef class Window:
     """The geometry of a window that slides over an image: `fc_window`, made once for each shape and set of options.
 
     Nothing is checked here: `fastconv.functional._window` computes the numbers. `shape` is the input's, `out_shape` the
-    result's with as many channels as the input has, both (N, C, H, W). `winner_bytes` is what max pooling keeps.
+    result's with as many channels as the input has, both (N, C, H, W). `winner_bytes` is what max pooling keeps;
+    `padding_mode` is a place in PADDING_MODES.
     """
     cdef fc_window geometry
     cdef readonly tuple shape, out_shape
+    cdef readonly tuple kernel, padding  # of both axes; the padding before
+    cdef readonly int padding_mode
     cdef readonly bint plain  # stride and dilation are 1
     cdef readonly ptrdiff_t winner_bytes
 
     def __cinit__(self, ptrdiff_t batch, ptrdiff_t h, ptrdiff_t w, ptrdiff_t channels, ptrdiff_t kh, ptrdiff_t kw,
                   ptrdiff_t out_h, ptrdiff_t out_w, ptrdiff_t stride_y, ptrdiff_t stride_x, ptrdiff_t pad_y,
-                  ptrdiff_t pad_x, ptrdiff_t dilation_y, ptrdiff_t dilation_x):
+                  ptrdiff_t pad_x, ptrdiff_t dilation_y, ptrdiff_t dilation_x, int padding_mode=0):
         cdef fc_window *g = &self.geometry
         g.batch, g.h, g.w, g.channels = batch, h, w, channels
         g.kh, g.kw, g.out_h, g.out_w = kh, kw, out_h, out_w
         g.stride_y, g.stride_x, g.pad_y, g.pad_x = stride_y, stride_x, pad_y, pad_x
         g.dilation_y, g.dilation_x = dilation_y, dilation_x
+        g.padding = self.padding_mode = padding_mode
+        self.kernel = (kh, kw)
+        self.padding = (pad_y, pad_x)
         self.plain = stride_y == stride_x == dilation_y == dilation_x == 1
         self.shape = (batch, channels, h, w)
         self.out_shape = (batch, channels, out_h, out_w)
@@ -331,24 +345,35 @@ cdef class Window:
 # --- convolution -------------------------------------------------------------------------------------------
 
 cdef class Conv2d:
-    """The sizes of a convolution, checked by `functional` once and kept."""
+    """The sizes of a convolution, checked by `functional` once and kept.
+
+    `padded` is the same convolution of an input that has its padding already, where the padding is not of zeros.
+    """
     cdef fc_conv2d sizes
     cdef readonly Window window
     cdef readonly ptrdiff_t groups
-    cdef readonly tuple packing  # what the packed weights of the forward product depend on beside the weights
-    cdef readonly tuple out_shape, bias_shape
+    # What packed weights depend on beside the weights: the forward product's, and those of its adjoint.
+    cdef readonly tuple packing, adjoint_packing
+    cdef readonly tuple shape, weight_shape, out_shape
+    cdef readonly Conv2d padded
     cdef readonly int winograd_tile  # outputs an axis of the Winograd tile that pays here, 0 for direct
 
-    def __cinit__(self, Window window not None, ptrdiff_t out_channels, ptrdiff_t groups, int winograd_tile=0):
+    def __cinit__(self, Window window not None, ptrdiff_t out_channels, ptrdiff_t groups, int winograd_tile=0,
+                  Conv2d padded=None):
+        cdef fc_window *w = &window.geometry
+        self.padded = padded
         self.winograd_tile = winograd_tile
         self.window = window
         self.sizes.window = window.geometry
         self.sizes.out_channels = out_channels
         self.sizes.groups = self.groups = groups
         # Few output channels: pixels share a vector if the width allows it.
-        self.packing = (groups, window.geometry.out_w if out_channels <= 8 else 0)
-        self.bias_shape = (out_channels,)
-        self.out_shape = (window.geometry.batch, out_channels, window.geometry.out_h, window.geometry.out_w)
+        self.packing = (groups, w.out_w if out_channels <= 8 else 0)
+        self.adjoint_packing = (groups, w.h, w.w, w.out_h, w.out_w, w.stride_y, w.stride_x, w.pad_y, w.pad_x,
+                                w.dilation_y, w.dilation_x)
+        self.shape = window.shape
+        self.weight_shape = (out_channels, w.channels // groups, w.kh, w.kw)
+        self.out_shape = (w.batch, out_channels, w.out_h, w.out_w)
 
 
 def conv2d_pack(Conv2d conv not None, cnp.ndarray weight not None, bint backward=False):
@@ -366,8 +391,17 @@ def conv2d_pack(Conv2d conv not None, cnp.ndarray weight not None, bint backward
     return packed
 
 
+cdef int epilogue_of(cnp.ndarray bias, bint accumulate, const fc_table *table, fc_epilogue *epilogue) except -1:
+    epilogue.bias = NULL if bias is None else flat(bias, table)
+    epilogue.clamp = 0
+    epilogue.low = epilogue.high = 0
+    epilogue.accumulate = accumulate
+    return 0
+
+
 def conv2d(Conv2d conv not None, cnp.ndarray x not None, cnp.ndarray packed not None, cnp.ndarray bias,
-           cnp.ndarray out not None):
+           cnp.ndarray out not None, bint accumulate=False):
+    """`accumulate`: add to what `out` holds; likewise in all that follow."""
     cdef const fc_table *table = table_of(x)
     cdef fc_image source, target
     cdef fc_epilogue epilogue
@@ -376,9 +410,7 @@ def conv2d(Conv2d conv not None, cnp.ndarray x not None, cnp.ndarray packed not 
     image_of(out, table, &target)
     if target.pixel != conv.sizes.out_channels and cnp.PyArray_DIM(out, 3) > 1 and cnp.PyArray_SIZE(out) > 0:
         raise TypeError("conv2d: the pixels of out must follow each other without a gap")
-    epilogue.bias = NULL if bias is None else flat(bias, table)
-    epilogue.clamp = 0
-    epilogue.low = epilogue.high = 0
+    epilogue_of(bias, accumulate, table, &epilogue)
     cdef void *weights = flat(packed, table)
     with nogil:
         status = table.conv2d(&conv.sizes, source, weights, &epilogue, target)
@@ -386,15 +418,18 @@ def conv2d(Conv2d conv not None, cnp.ndarray x not None, cnp.ndarray packed not 
 
 
 def conv2d_grad_input(Conv2d conv not None, cnp.ndarray grad not None, cnp.ndarray packed not None,
-                      cnp.ndarray grad_x not None):
+                      cnp.ndarray grad_x not None, cnp.ndarray bias=None, bint accumulate=False):
+    """`bias`: for transposed convolution, one value for each channel of `grad_x`."""
     cdef const fc_table *table = table_of(grad)
     cdef fc_image source, target
+    cdef fc_epilogue epilogue
     cdef int status
+    epilogue_of(bias, accumulate, table, &epilogue)
     image_of(grad, table, &source)
     image_of(grad_x, table, &target)
     cdef void *weights = flat(packed, table)
     with nogil:
-        status = table.conv2d_grad_input(&conv.sizes, source, weights, target)
+        status = table.conv2d_grad_input(&conv.sizes, source, weights, &epilogue, target)
     check(status)
 
 
@@ -439,35 +474,44 @@ def winograd_pack(Conv2d conv not None, int m, cnp.ndarray weight not None, bint
 
 
 def winograd(Conv2d conv not None, int m, cnp.ndarray x not None, cnp.ndarray weight not None,
-             cnp.ndarray packed not None, cnp.ndarray bias, cnp.ndarray out not None):
+             cnp.ndarray packed not None, cnp.ndarray bias, cnp.ndarray out not None, bint accumulate=False):
+    """Returns whether `out` is right: not where a value is not finite and was to be accumulated."""
     cdef const fc_table *table = table_of(x)
     cdef fc_image source, target
     cdef fc_epilogue epilogue
     cdef int status
     image_of(x, table, &source)
     image_of(out, table, &target)
-    epilogue.bias = NULL if bias is None else flat(bias, table)
-    epilogue.clamp = 0
-    epilogue.low = epilogue.high = 0
+    epilogue_of(bias, accumulate, table, &epilogue)
     cdef void *plain = flat(weight, table)
     cdef void *weights = flat(packed, table)
     with nogil:
         status = table.winograd(&conv.sizes, m, source, plain, weights, &epilogue, target)
+    if status == FC_NOT_FINITE:
+        return False
     check(status)
+    return True
 
 
 def winograd_grad_input(Conv2d conv not None, int m, cnp.ndarray grad not None, cnp.ndarray weight not None,
-                        cnp.ndarray packed not None, cnp.ndarray grad_x not None):
+                        cnp.ndarray packed not None, cnp.ndarray grad_x not None, cnp.ndarray bias=None,
+                        bint accumulate=False):
+    """Returns whether `grad_x` is right, as `winograd` does."""
     cdef const fc_table *table = table_of(grad)
     cdef fc_image source, target
+    cdef fc_epilogue epilogue
     cdef int status
+    epilogue_of(bias, accumulate, table, &epilogue)
     image_of(grad, table, &source)
     image_of(grad_x, table, &target)
     cdef void *plain = flat(weight, table)
     cdef void *weights = flat(packed, table)
     with nogil:
-        status = table.winograd_grad_input(&conv.sizes, m, source, plain, weights, target)
+        status = table.winograd_grad_input(&conv.sizes, m, source, plain, weights, &epilogue, target)
+    if status == FC_NOT_FINITE:
+        return False
     check(status)
+    return True
 
 
 def channel_sum(cnp.ndarray grad not None, cnp.ndarray sums not None):

@@ -19,12 +19,17 @@ typedef struct {
   ptrdiff_t image, row, pixel;
 } fc_image;
 
+/* What lies outside an image: zeros, or its own pixels mirrored at the edge pixel, the edge pixel, or those of the
+ * other side. */
+enum { FC_ZEROS, FC_REFLECT, FC_REPLICATE, FC_CIRCULAR };
+
 /* A window sliding over an image (h, w) with `channels` channels: kernel size, stride, padding before,
- * dilation, and the output size they give. */
+ * dilation, and the output size they give, which says how much padding follows. */
 typedef struct {
   ptrdiff_t batch, h, w, channels;
   ptrdiff_t kh, kw, out_h, out_w;
   ptrdiff_t stride_y, stride_x, pad_y, pad_x, dilation_y, dilation_x;
+  int padding; /* FC_ZEROS ...; others are for the forward product */
 } fc_window;
 
 /* Max pooling keeps which tap (ky * kw + kx) won each window, one byte of that number a plane, the lowest first; a
@@ -41,12 +46,13 @@ typedef struct {
   ptrdiff_t out_channels, groups;
 } fc_conv2d;
 
-/* What happens to a finished output tile before it is stored: + bias[channel], then clamp to [low, high]
- * where `clamp` is set. A null pointer leaves its step out. */
+/* What happens to a finished output tile before it is stored: + bias[channel], + what is stored there already if
+ * `accumulate` is set, then clamp to [low, high] where `clamp` is set. A null pointer leaves its step out. */
 typedef struct {
   const void *bias;
   int clamp;
   double low, high;
+  int accumulate;
 } fc_epilogue;
 
 /* Batch, instance and group normalisation: `segments` matrices of `rows` pixels of `channels` channels, one after the
@@ -72,16 +78,18 @@ typedef struct {
   X(conv2d_packed_size, (const fc_conv2d *conv, int backward, ptrdiff_t *size))                                        \
   X(conv2d_pack, (const fc_conv2d *conv, int backward, const void *weight, void *packed))                              \
   X(conv2d, (const fc_conv2d *conv, fc_image x, const void *packed, const fc_epilogue *epilogue, fc_image out))        \
-  X(conv2d_grad_input, (const fc_conv2d *conv, fc_image grad, const void *packed, fc_image grad_x))                    \
+  X(conv2d_grad_input,                                                                                                 \
+    (const fc_conv2d *conv, fc_image grad, const void *packed, const fc_epilogue *epilogue, fc_image grad_x))          \
   X(conv2d_grad_weight, (const fc_conv2d *conv, fc_image x, fc_image grad, void *grad_weight))                         \
   /* Winograd with m outputs an axis a tile: F(2, 3), F(4, 3), F(2, 5) at stride and dilation 1. A packed size of 0    \
-   * says that it cannot serve. The plain weights are there for tiles that must be computed directly. */               \
+   * says that it cannot serve. The plain weights are there for tiles that must be computed directly; where they are   \
+   * to be accumulated, the status is FC_NOT_FINITE instead, and the result lost. */                                   \
   X(winograd_packed_size, (const fc_conv2d *conv, int m, int backward, ptrdiff_t *size))                               \
   X(winograd_pack, (const fc_conv2d *conv, int m, int backward, const void *weight, void *packed))                     \
   X(winograd, (const fc_conv2d *conv, int m, fc_image x, const void *weight, const void *packed,                       \
                const fc_epilogue *epilogue, fc_image out))                                                             \
-  X(winograd_grad_input,                                                                                               \
-    (const fc_conv2d *conv, int m, fc_image grad, const void *weight, const void *packed, fc_image grad_x))            \
+  X(winograd_grad_input, (const fc_conv2d *conv, int m, fc_image grad, const void *weight, const void *packed,         \
+                          const fc_epilogue *epilogue, fc_image grad_x))                                               \
   X(channel_sum, (const fc_window *window, fc_image grad, void *sums))                                                 \
   /* Fully connected: x (batch, in), weight (outputs, in), out (batch, outputs), all in C order; bias may be NULL.  */ \
   X(linear, (const void *x, const void *weight, const void *bias, void *out, ptrdiff_t batch, ptrdiff_t in,            \

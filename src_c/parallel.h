@@ -16,7 +16,7 @@
 #include <stddef.h>
 
 /* What kernels and the pool return. */
-enum { FC_OK = 0, FC_NO_MEMORY = 1, FC_INTERRUPTED = 2 };
+enum { FC_OK = 0, FC_NO_MEMORY = 1, FC_INTERRUPTED = 2, FC_NOT_FINITE = 3 };
 
 enum { FC_MAX_THREADS = 256 };
 

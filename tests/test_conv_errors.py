@@ -9,7 +9,7 @@ from fastconv import functional as F
 from fastconv.errors import ShapeError
 
 ERRORS = [
-    ({"input": (1, 3, 5)}, ShapeError, "input must be"),
+    ({"input": (3, 5)}, ShapeError, "input must be"),
     ({"input": (1, 4, 5, 5)}, ShapeError, "takes 3 input channels .* has 4"),
     ({"input": (1, 0, 5, 5)}, ShapeError, "at least 1"),
     ({"input": (1, 3, 0, 5)}, ShapeError, "at least 1"),

@@ -1,4 +1,4 @@
-"""Convolution."""
+"""Convolution in one, two and three dimensions."""
 
 from __future__ import annotations
 
@@ -7,50 +7,87 @@ from typing import Any
 import numpy as np
 
 from fastconv import _kernels, checks
-from fastconv._kernels import Conv2d, Window, active_isa, channels_last, empty_channels_last, keep_conv2d, known_conv2d
+from fastconv._kernels import keep_convolution, known_convolution
 from fastconv.autograd import as_array, needs_grad, record
 from fastconv.errors import ShapeError
+from fastconv.functional import _conv2d, _conv3d, _im2col
+from fastconv.functional._sizes import UNIT, check_shapes, convolution_axes
 from fastconv.functional._weights import check_unwritten, stamp
-from fastconv.functional._window import window
-from fastconv.parameter import Parameter
 from fastconv.tensor import Tensor, wrap
 from fastconv.tracing import traced, tracing
 
-__all__ = ["conv2d"]
+__all__ = ["conv1d", "conv2d", "conv3d"]
 
+_NAMES = ("input", "weight", "bias", "stride", "padding", "dilation", "groups", "padding_mode", "algorithm")
 ALGORITHMS = ("auto", "direct", "im2col", "winograd")
+Size = int | tuple[int, ...]
+Padding = int | str | tuple[int, ...] | tuple[tuple[int, int], ...]
+
+
+def conv1d(
+    input: Any,
+    weight: Any,
+    bias: Any = None,
+    stride: Size = 1,
+    padding: Padding = 0,
+    dilation: Size = 1,
+    groups: int = 1,
+    *,
+    padding_mode: str = "zeros",
+    algorithm: str = "auto",
+) -> Tensor:
+    """Correlate signals (N, C, L) or (C, L) with filters (C_out, C / groups, k); see :func:`conv2d`.
+
+    The memory of the result has the channels last, as that of :func:`conv2d`, and an input that has so is not copied.
+
+    Examples
+    --------
+    >>> conv1d(np.arange(5.0)[None, None], np.ones((1, 1, 3)), padding="same").numpy()[0, 0]
+    array([1., 3., 6., 9., 7.])
+    """
+    options = (stride, padding, dilation, groups, padding_mode)
+    return convolve("conv1d", 1, (input, weight, bias), options, algorithm)
 
 
 def conv2d(
     input: Any,
     weight: Any,
     bias: Any = None,
-    stride: int | tuple[int, int] = 1,
-    padding: int | tuple[int, int] = 0,
-    dilation: int | tuple[int, int] = 1,
+    stride: Size = 1,
+    padding: Padding = 0,
+    dilation: Size = 1,
     groups: int = 1,
     *,
+    padding_mode: str = "zeros",
     algorithm: str = "auto",
 ) -> Tensor:
     """Correlate images with a bank of filters: what neural networks call a convolution.
 
     ``out[n, o, y, x] = bias[o] + sum over i, ky, kx of weight[o, i, ky, kx] *
-    input[n, i, y * stride - padding + ky * dilation, x * stride - padding + kx * dilation]``, zeros outside the input;
-    with `groups`, i runs over the input channels of o's group.
+    input[n, i, y * stride - before + ky * dilation, x * stride - before + kx * dilation]``, zeros outside the input;
+    with `groups`, i runs over the input channels of o's group. A window thus begins `before` pixels ahead of the
+    pixel ``y * stride``, whatever its size: an even kernel has no middle, and by ``padding="same"`` a 2x2 one covers a
+    pixel and the next ones to the right and below, by "same_lower" those to the left and above.
 
     Parameters
     ----------
     input : Tensor or array_like
-        (N, C, H, W), float32 or float64. Channels-last memory is used as it is, any other is converted.
+        (N, C, H, W) or (C, H, W), float32 or float64. Channels-last memory is used as it is, any other is converted.
     weight : Tensor or array_like
         (C_out, C / groups, kh, kw), of the input's dtype. What the kernels make of a Parameter's values is kept until
         the next write to it.
     bias : Tensor or array_like, optional
         (C_out,).
-    stride, padding, dilation : int or pair of int
-        Vertical and horizontal step of the window, zeros on each side, distance of the taps.
+    stride, dilation : int or pair of int
+        Vertical and horizontal step of the window, distance of the taps.
+    padding : int, pair of int, pair of (before, after) pairs, or str
+        Pixels added on every side, on the vertical and the horizontal sides, or before and after along each axis.
+        "valid" adds none; "same" makes the output ceil(size / stride), adding as much after as before or one more;
+        "same_lower" adds the odd one before; "full" adds all but one pixel of the window on both sides.
     groups : int
         Number of independent convolutions the channels are divided into.
+    padding_mode : {"zeros", "reflect", "replicate", "circular"}
+        What is added: zeros, the image mirrored at its outermost pixels, those pixels, or the image's other side.
     algorithm : {"auto", "direct", "im2col", "winograd"}
         "direct" needs no memory beside the result. "im2col" writes all taps of all pixels to a matrix first, kh * kw
         times the input's memory; it serves groups=1 only. "winograd" multiplies up to four times less, at two to
@@ -61,7 +98,8 @@ def conv2d(
     Returns
     -------
     Tensor
-        (N, C_out, H_out, W_out), channels last; H_out = floor((H + 2 padding - dilation (kh - 1) - 1) / stride) + 1.
+        (N, C_out, H_out, W_out), channels last, or (C_out, H_out, W_out);
+        H_out = floor((H + before + after - dilation (kh - 1) - 1) / stride) + 1.
 
     Raises
     ------
@@ -77,154 +115,130 @@ def conv2d(
     array([[ 8., 12.],
            [20., 24.]])
     """
-    x = as_array(input, "conv2d", "input")
-    w = as_array(weight, "conv2d", "weight")
-    b = None if bias is None else as_array(bias, "conv2d", "bias")
-    shape = x.shape
-    conv = known_conv2d(shape, w.shape, stride, padding, dilation, groups)
+    options = (stride, padding, dilation, groups, padding_mode)
+    return convolve("conv2d", 2, (input, weight, bias), options, algorithm)
+
+
+def conv3d(
+    input: Any,
+    weight: Any,
+    bias: Any = None,
+    stride: Size = 1,
+    padding: Padding = 0,
+    dilation: Size = 1,
+    groups: int = 1,
+    *,
+    padding_mode: str = "zeros",
+    algorithm: str = "auto",
+) -> Tensor:
+    """Correlate volumes (N, C, D, H, W) or (C, D, H, W) with filters (C_out, C / groups, kd, kh, kw).
+
+    All else is as in :func:`conv2d`, with three numbers or pairs for three axes. The convolution is a sum over kd of
+    those of the planes, by the algorithm named; "im2col" does not serve. A padding other than zeros is a copy.
+
+    Examples
+    --------
+    >>> conv3d(np.ones((1, 1, 3, 3, 3)), np.ones((1, 1, 3, 3, 3)), padding=1).numpy()[0, 0, 1]
+    array([[12., 18., 12.],
+           [18., 27., 18.],
+           [12., 18., 12.]])
+    """
+    options = (stride, padding, dilation, groups, padding_mode)
+    return convolve("conv3d", 3, (input, weight, bias), options, algorithm)
+
+
+def convolve(op: str, count: int, inputs: tuple, options: tuple, algorithm: str) -> Tensor:
+    """Convolve along the last `count` axes; inputs and options are in the public functions' order."""
+    input, weight, bias = inputs
+    x = as_array(input, op, "input")
+    w = as_array(weight, op, "weight")
+    b = None if bias is None else as_array(bias, op, "bias")
+    shape, weight_shape = x.shape, w.shape
+    arguments = (op, shape, weight_shape, options)
+    conv = known_convolution(arguments)
     if conv is None:
-        conv = _geometry(shape, w.shape, stride, padding, dilation, groups)
+        conv = _geometry(op, count, shape, weight_shape, options)
+        keep_convolution(arguments, conv)
     if x.dtype is not w.dtype:
-        checks.same_dtype("conv2d", x, "input", w, "weight")
-    if b is not None and (b.shape != conv.bias_shape or b.dtype is not w.dtype or not b.flags.c_contiguous):
-        b = _bias(b, w)
+        checks.same_dtype(op, x, "input", w, "weight")
+    if b is not None and (b.shape != weight_shape[:1] or b.dtype is not w.dtype or not b.flags.c_contiguous):
+        b = check_bias(op, b, w, weight_shape[0])
+    tile = conv.winograd_tile if algorithm == "auto" else choose(op, conv, algorithm)
     if tracing():
-        return traced("conv2d", locals(), conv.out_shape, x.dtype)
-    if algorithm == "im2col":
-        return _im2col(conv, x, w, b, (input, weight, bias))
-    tile = conv.winograd_tile if algorithm == "auto" else _tile(conv, algorithm)
-    x = channels_last(x)
-    out = empty_channels_last(conv.out_shape, x.dtype)
-    packed = _packed(conv, tile, False, w, weight)
-    if tile:
-        _kernels.winograd(conv, tile, x, np.ascontiguousarray(w), packed, b, out)
+        given = dict(zip(_NAMES, (*inputs, *options, algorithm), strict=True))
+        return traced(op, given, _without_unit_axes(conv.out_shape, shape, count), x.dtype)
+    engine = _conv2d if count < 3 else _conv3d
+    lifted = shape != conv.shape
+    if lifted:  # unit axes more
+        x, w = x.reshape(conv.shape), w.reshape(conv.weight_shape)
+    wants = (needs_grad(input), needs_grad(weight), needs_grad(bias))
+    backward_im2col = None
+    if tile < 0:
+        out, backward_im2col = _im2col.convolve(conv, x, w, b, wants)
     else:
-        _kernels.conv2d(conv, x, packed, b, out)
-    if not needs_grad(input, weight, bias):
+        out = engine.product(conv, tile, x, w, b, weight)
+    if lifted:
+        out = out.reshape(_without_unit_axes(conv.out_shape, shape, count))
+    if not any(wants):
         return wrap(out)
-    wants_x, wants_w, wants_b = needs_grad(input), needs_grad(weight), needs_grad(bias)
-    mark = stamp(weight) if wants_x else None
+    mark = stamp(weight) if wants[0] else None
     w = np.ascontiguousarray(w)
 
     def backward(grad: np.ndarray) -> tuple[np.ndarray | None, ...]:
-        check_unwritten("conv2d", mark)
-        grad = channels_last(grad)
-        grad_x = grad_w = grad_b = None
-        if wants_x:
-            grad_x = empty_channels_last(shape, x.dtype)
-            flipped = _packed(conv, tile, True, w, None)
-            if tile:
-                _kernels.winograd_grad_input(conv, tile, grad, w, flipped, grad_x)
-            else:
-                _kernels.conv2d_grad_input(conv, grad, flipped, grad_x)
-        if wants_w:
-            grad_w = _kernels.empty(w.shape, w.dtype)
-            _kernels.conv2d_grad_weight(conv, x, grad, grad_w)
-        if wants_b:
-            grad_b = _channel_sum(grad)
+        check_unwritten(op, mark)
+        if lifted:
+            grad = grad.reshape(conv.out_shape)
+        if backward_im2col is not None:
+            grad_x, grad_w, grad_b = backward_im2col(grad)
+        else:
+            grad_x = engine.grad_input(conv, tile, grad, w) if wants[0] else None
+            grad_w = engine.grad_weight(conv, x, grad) if wants[1] else None
+            grad_b = engine.channel_sum(grad) if wants[2] else None
+        if lifted:
+            grad_x = None if grad_x is None else grad_x.reshape(shape)
+            grad_w = None if grad_w is None else grad_w.reshape(weight_shape)
         return grad_x, grad_w, grad_b
 
-    return record(out, backward, (input, weight, bias))
+    return record(out, backward, inputs)
 
 
-def _geometry(shape: tuple, weight: tuple, stride: Any, padding: Any, dilation: Any, groups: Any) -> Conv2d:
-    """Sizes of a convolution, checked, and kept for the next call with the same arguments."""
-    if len(weight) != 4 or min(weight) < 1:
-        raise ShapeError(f"conv2d: weight must be (C_out, C_in / groups, kh, kw), each at least 1, got shape {weight}")
-    where = window("conv2d", shape, weight[2:], stride, padding, dilation)
-    groups = checks.integer(groups, "conv2d", "groups")
-    if weight[0] % groups:
-        raise ShapeError(f"conv2d: groups must divide the {weight[0]} output channels of weight, got {groups}")
-    if shape[1] != weight[1] * groups:
-        raise ShapeError(
-            f"conv2d: weight of shape {weight} takes {weight[1] * groups} input channels (groups={groups}), "
-            f"but input of shape {shape} has {shape[1]}"
-        )
-    batch, _, h, w = where.out_shape
-    if max(batch, 1) * weight[0] * h * w >= 2**59:
-        raise ShapeError(f"conv2d: the output {(batch, weight[0], h, w)} would have more than 2**59 elements")
-    conv = Conv2d(where, weight[0], groups, 4 if _winograd_pays(where, weight, groups) else 0)
-    keep_conv2d(conv, shape, weight, stride, padding, dilation, groups)
-    return conv
+def _without_unit_axes(out_shape: tuple[int, ...], shape: tuple[int, ...], count: int) -> tuple[int, ...]:
+    """The shape of the output as the caller expects it for an input of `shape`."""
+    return (*shape[: -count - 1], out_shape[1], *out_shape[-count:])
 
 
-def _winograd_pays(where: Window, weight: tuple, groups: int) -> bool:
-    """Rule of thumb, by measurement: 3x3, stride and dilation 1, enough channels and at least 16 tiles of 4x4."""
-    batch, _, h, w = where.out_shape
-    return (
-        weight[2:] == (3, 3)
-        and where.plain
-        and min(weight[0] // groups, weight[1]) >= 32
-        and batch * -(-h // 4) * -(-w // 4) >= 16
-    )
+def _geometry(op: str, count: int, shape: tuple[int, ...], weight: tuple[int, ...], options: tuple) -> Any:
+    """Sizes of a convolution, checked."""
+    stride, padding, dilation, groups, mode = options
+    groups = check_shapes(op, count, shape, weight, groups)
+    axes = convolution_axes(op, count, shape, weight, stride, padding, dilation, mode)
+    batch = shape[0] if len(shape) == count + 2 else 1
+    if not any(axis.before or axis.after for axis in axes):
+        mode = "zeros"
+    make = _conv2d.geometry if count < 3 else _conv3d.Conv3d
+    return make([UNIT] * (2 - count) + axes, batch, (shape[-count - 1], weight[0]), groups, mode)
 
 
-def _bias(b: np.ndarray, w: np.ndarray) -> np.ndarray:
-    if b.shape != w.shape[:1]:
-        raise ShapeError(
-            f"conv2d: bias must have shape {w.shape[:1]}, one value for each output channel, got {b.shape}"
-        )
+def check_bias(op: str, b: np.ndarray, w: np.ndarray, channels: int) -> np.ndarray:
+    """Return a bias of one value for each of `channels` output channels, of the dtype of w, in C order."""
+    if b.shape != (channels,):
+        raise ShapeError(f"{op}: bias must have shape ({channels},), one value for each output channel, got {b.shape}")
     if b.dtype is not w.dtype:
-        checks.same_dtype("conv2d", b, "bias", w, "weight")
+        checks.same_dtype(op, b, "bias", w, "weight")
     return np.ascontiguousarray(b)
 
 
-def _tile(conv: Conv2d, algorithm: str) -> int:
-    """Outputs an axis of a Winograd tile for an algorithm named by the caller, 0 for direct convolution."""
+def choose(op: str, conv: Any, algorithm: str) -> int:
+    """Outputs an axis of a Winograd tile for an algorithm named by the caller, 0 for direct, -1 for im2col."""
     if algorithm == "direct":
         return 0
+    if algorithm == "im2col":
+        if conv.groups != 1 or len(conv.shape) != 4:
+            raise ValueError(f'{op}: algorithm "im2col" serves conv1d and conv2d of groups=1 only')
+        return -1
     if algorithm != "winograd":
-        raise ValueError(f"conv2d: algorithm must be one of {', '.join(ALGORITHMS)}, got {algorithm!r}")
+        raise ValueError(f"{op}: algorithm must be one of {', '.join(ALGORITHMS)}, got {algorithm!r}")
     for tile in (4, 2):
-        if _kernels.winograd_serves(conv, tile):
+        if _kernels.winograd_serves(conv if len(conv.shape) == 4 else conv.of(1), tile):
             return tile
-    raise ValueError('conv2d: algorithm "winograd" serves 3x3 and 5x5 kernels of stride and dilation 1 only')
-
-
-def _packed(conv: Conv2d, tile: int, backward: bool, w: np.ndarray, weight: Any) -> np.ndarray:
-    """Weights as the kernels want them; a Parameter's, for the forward pass, are kept until it is written to."""
-    if type(weight) is not Parameter:
-        w = np.ascontiguousarray(w)
-        return _kernels.winograd_pack(conv, tile, w, backward) if tile else _kernels.conv2d_pack(conv, w, backward)
-    key = (tile, active_isa(), conv.packing)
-    packed = weight.cache.get(key)
-    if packed is None:
-        packed = weight.cache[key] = _packed(conv, tile, backward, w, None)
-    return packed
-
-
-def _channel_sum(grad: np.ndarray) -> np.ndarray:
-    sums = _kernels.empty((grad.shape[1],), grad.dtype)
-    _kernels.channel_sum(grad, sums)
-    return sums
-
-
-def _im2col(conv: Conv2d, x: np.ndarray, w: np.ndarray, b: np.ndarray | None, inputs: tuple) -> Tensor:
-    """Convolution as one matrix product with the weights (C_out, kh * kw * C), by way of all columns."""
-    if conv.groups != 1:
-        raise ValueError(f'conv2d: algorithm "im2col" serves groups=1 only, got groups={conv.groups}')
-    where = conv.window
-    batch, c_out, h, wide = conv.out_shape
-    columns = _kernels.empty((batch * h * wide, w[0].size), x.dtype)
-    _kernels.im2col(where, channels_last(x), columns)
-    matrix = np.ascontiguousarray(w.transpose(0, 2, 3, 1)).reshape(c_out, -1)
-    out = _kernels.empty((batch, h, wide, c_out), x.dtype)
-    _kernels.linear(columns, matrix, b, out.reshape(-1, c_out))
-    wants_x, wants_w, wants_b = (needs_grad(each) for each in inputs)
-
-    def backward(grad: np.ndarray) -> tuple[np.ndarray | None, ...]:
-        grad = channels_last(grad)
-        rows = np.ascontiguousarray(grad.transpose(0, 2, 3, 1)).reshape(-1, c_out)
-        grad_x = grad_w = None
-        if wants_w:
-            product = _kernels.empty_like(matrix)
-            _kernels.linear_grad_weight(columns, rows, product)
-            grad_w = np.ascontiguousarray(product.reshape(c_out, *w.shape[2:], -1).transpose(0, 3, 1, 2))
-        if wants_x:
-            grad_columns = _kernels.empty_like(columns)
-            _kernels.linear_grad_input(rows, matrix, grad_columns)
-            grad_x = empty_channels_last(x.shape, x.dtype)
-            _kernels.col2im(where, grad_columns, grad_x)
-        return grad_x, grad_w, _channel_sum(grad) if wants_b else None
-
-    return record(out.transpose(0, 3, 1, 2), backward, inputs)
+    raise ValueError(f'{op}: algorithm "winograd" serves 3x3 and 5x5 kernels of stride and dilation 1 only')

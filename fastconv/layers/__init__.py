@@ -3,7 +3,7 @@
 from fastconv.layers.activation import LogSoftmax, ReLU, Sigmoid, Softmax, Tanh
 from fastconv.layers.adaptive import AdaptiveAvgPool2d, AdaptiveMaxPool2d
 from fastconv.layers.container import Branches, ModuleDict, ModuleList, Sequential
-from fastconv.layers.conv import Conv2d
+from fastconv.layers.conv import Conv1d, Conv2d, Conv3d
 from fastconv.layers.dropout import Dropout
 from fastconv.layers.linear import Linear
 from fastconv.layers.loss import CrossEntropyLoss
@@ -59,7 +59,9 @@ __all__ = [
     "ConstantPad1d",
     "ConstantPad2d",
     "ConstantPad3d",
+    "Conv1d",
     "Conv2d",
+    "Conv3d",
     "CrossEntropyLoss",
     "Dropout",
     "Flatten",

@@ -10,14 +10,131 @@ import numpy as np
 from fastconv import checks, init
 from fastconv import functional as F
 from fastconv.errors import ShapeError
+from fastconv.functional._sizes import check_mode, check_padding
 from fastconv.layers.module import Module
 from fastconv.parameter import Parameter
 from fastconv.tensor import Tensor
 
-__all__ = ["Conv2d"]
+__all__ = ["Conv1d", "Conv2d", "Conv3d"]
+
+Size = int | tuple[int, ...]
+Padding = int | str | tuple[int, ...] | tuple[tuple[int, int], ...]
 
 
-class Conv2d(Module):
+_DEFAULTS = {"padding": 0, "dilation": 1, "groups": 1, "padding_mode": "zeros", "algorithm": "auto"}
+
+
+class ConvBase(Module):
+    """What convolution layers of any number of axes share: options, weight and bias, how they are shown."""
+
+    _axes: int
+    _transposed = False
+
+    def _set(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Size,
+        stride: Size,
+        padding: Padding,
+        dilation: Size,
+        groups: int,
+        bias: bool,
+        padding_mode: str,
+        algorithm: str,
+        rng: np.random.Generator | int | None,
+    ) -> None:
+        name, axes = type(self).__name__, self._axes
+        self.in_channels = checks.integer(in_channels, name, "in_channels")
+        self.out_channels = checks.integer(out_channels, name, "out_channels")
+        self.kernel_size = checks.integers(kernel_size, axes, name, "kernel_size")
+        self.stride = checks.integers(stride, axes, name, "stride")
+        self.padding = check_padding(name, padding, axes)
+        self.dilation = checks.integers(dilation, axes, name, "dilation")
+        self.groups = checks.integer(groups, name, "groups")
+        self.padding_mode = check_mode(name, padding_mode)
+        self.algorithm = algorithm
+        if self.in_channels % self.groups or self.out_channels % self.groups:
+            raise ShapeError(
+                f"{name}: groups must divide in_channels and out_channels, "
+                f"got groups={groups} with {in_channels} and {out_channels}"
+            )
+        rng = checks.generator(rng, name)
+        first, second = self.out_channels, self.in_channels
+        if self._transposed:
+            first, second = second, first
+        shape = (first, second // self.groups, *self.kernel_size)
+        self.weight = Parameter(np.empty(shape, np.float32))
+        init.kaiming_uniform_(self.weight, a=math.sqrt(5), rng=rng)
+        self.bias: Parameter | None = None
+        if bias:
+            bound = 1 / math.sqrt(math.prod(shape[1:]))
+            self.bias = Parameter(np.empty(self.out_channels, np.float32))
+            init.uniform_(self.bias, -bound, bound, rng=rng)
+
+    def extra_repr(self) -> str:
+        """Arguments, those of their default value left out."""
+        text = f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, stride={self.stride}"
+        for name, default in _DEFAULTS.items():
+            value = getattr(self, name)
+            if value not in (default, (default,) * self._axes):
+                text += f", {name}={value}"
+        return text if self.bias is not None else f"{text}, bias=False"
+
+
+class _Conv(ConvBase):
+    """A convolution layer; its subclasses say along how many axes."""
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Size,
+        stride: Size = 1,
+        padding: Padding = 0,
+        dilation: Size = 1,
+        groups: int = 1,
+        bias: bool = True,
+        padding_mode: str = "zeros",
+        *,
+        algorithm: str = "auto",
+        rng: np.random.Generator | int | None = None,
+    ) -> None:
+        self._set(
+            *(in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias),
+            *(padding_mode, algorithm, rng),
+        )
+
+    def forward(self, input: Any) -> Tensor:
+        """Return (N, out_channels, *output size) for an input (N, in_channels, *size), or both without N."""
+        function = (F.conv1d, F.conv2d, F.conv3d)[self._axes - 1]
+        return function(
+            input,
+            self.weight,
+            self.bias,
+            self.stride,
+            self.padding,
+            self.dilation,
+            self.groups,
+            padding_mode=self.padding_mode,
+            algorithm=self.algorithm,
+        )
+
+
+class Conv1d(_Conv):
+    """Convolve signals (N, C, L) with learned filters: :class:`Conv2d` along one axis.
+
+    Examples
+    --------
+    >>> layer = Conv1d(2, 8, kernel_size=9, padding="same", rng=0)
+    >>> layer(np.zeros((4, 2, 100), np.float32)).shape
+    (4, 8, 100)
+    """
+
+    _axes = 1
+
+
+class Conv2d(_Conv):
     """Convolve images with learned filters; see :func:`fastconv.functional.conv2d`.
 
     Parameters
@@ -26,13 +143,13 @@ class Conv2d(Module):
         Channels of the input and of the output.
     kernel_size : int or pair of int
         Height and width of a filter.
-    stride, padding, dilation : int or pair of int
+    stride, padding, dilation, padding_mode
         As in :func:`fastconv.functional.conv2d`.
     groups : int
         Divides both channel counts.
     bias : bool
         Whether to learn an offset for each output channel.
-    algorithm : {"auto", "direct", "im2col"}
+    algorithm : {"auto", "direct", "im2col", "winograd"}
         As in :func:`fastconv.functional.conv2d`.
     rng : numpy.random.Generator, int or None
         Where the initial values come from: uniform, weights and bias within 1 / sqrt(fan_in), as PyTorch's.
@@ -51,60 +168,17 @@ class Conv2d(Module):
     (1, 8, 32, 32)
     """
 
-    def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        kernel_size: int | tuple[int, int],
-        stride: int | tuple[int, int] = 1,
-        padding: int | tuple[int, int] = 0,
-        dilation: int | tuple[int, int] = 1,
-        groups: int = 1,
-        bias: bool = True,
-        *,
-        algorithm: str = "auto",
-        rng: np.random.Generator | int | None = None,
-    ) -> None:
-        self.in_channels = checks.integer(in_channels, "Conv2d", "in_channels")
-        self.out_channels = checks.integer(out_channels, "Conv2d", "out_channels")
-        self.kernel_size = checks.pair(kernel_size, "Conv2d", "kernel_size")
-        self.stride = checks.pair(stride, "Conv2d", "stride")
-        self.padding = checks.pair(padding, "Conv2d", "padding", 0)
-        self.dilation = checks.pair(dilation, "Conv2d", "dilation")
-        self.groups = checks.integer(groups, "Conv2d", "groups")
-        self.algorithm = algorithm
-        if self.in_channels % self.groups or self.out_channels % self.groups:
-            raise ShapeError(
-                f"Conv2d: groups must divide in_channels and out_channels, "
-                f"got groups={groups} with {in_channels} and {out_channels}"
-            )
-        rng = checks.generator(rng, "Conv2d")
-        shape = (self.out_channels, self.in_channels // self.groups, *self.kernel_size)
-        self.weight = Parameter(np.empty(shape, np.float32))
-        init.kaiming_uniform_(self.weight, a=math.sqrt(5), rng=rng)
-        self.bias: Parameter | None = None
-        if bias:
-            bound = 1 / math.sqrt(math.prod(shape[1:]))
-            self.bias = Parameter(np.empty(self.out_channels, np.float32))
-            init.uniform_(self.bias, -bound, bound, rng=rng)
+    _axes = 2
 
-    def forward(self, input: Any) -> Tensor:
-        """Return (N, out_channels, H_out, W_out) for an input (N, in_channels, H, W)."""
-        return F.conv2d(
-            input,
-            self.weight,
-            self.bias,
-            self.stride,
-            self.padding,
-            self.dilation,
-            self.groups,
-            algorithm=self.algorithm,
-        )
 
-    def extra_repr(self) -> str:
-        """Arguments, those of their default value left out."""
-        text = f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, stride={self.stride}"
-        for name, default in (("padding", (0, 0)), ("dilation", (1, 1)), ("groups", 1), ("algorithm", "auto")):
-            if (value := getattr(self, name)) != default:
-                text += f", {name}={value}"
-        return text if self.bias is not None else f"{text}, bias=False"
+class Conv3d(_Conv):
+    """Convolve volumes (N, C, D, H, W) with learned filters: :class:`Conv2d` along three axes.
+
+    Examples
+    --------
+    >>> layer = Conv3d(1, 8, kernel_size=3, padding=1, rng=0)
+    >>> layer(np.zeros((1, 1, 4, 16, 16), np.float32)).shape
+    (1, 8, 4, 16, 16)
+    """
+
+    _axes = 3

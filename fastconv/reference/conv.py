@@ -1,107 +1,149 @@
-"""Convolution: as what it means, and as im2col and a matrix product.
+"""Convolution along one, two or three axes: as what it means, and as im2col and a matrix product.
 
-x is (N, C, H, W), w (C_out, C / groups, kh, kw), b (C_out,) or None.
+x is (N, C, *size), w (C_out, C / groups, *kernel), b (C_out,) or None; P output pixels see T taps each.
 """
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-__all__ = ["col2im", "conv2d", "conv2d_grad", "conv2d_im2col", "conv2d_im2col_grad", "im2col"]
+__all__ = [
+    "col2im",
+    "conv1d",
+    "conv1d_grad",
+    "conv2d",
+    "conv2d_grad",
+    "conv2d_im2col",
+    "conv2d_im2col_grad",
+    "conv3d",
+    "conv3d_grad",
+    "im2col",
+]
 
-Size = int | tuple[int, int]
-
-
-def _pair(value: Size) -> tuple[int, int]:
-    return value if isinstance(value, tuple) else (value, value)
-
-
-def _windows(x: np.ndarray, kernel: tuple[int, int], stride: Size, padding: Size, dilation: Size) -> np.ndarray:
-    """View the zero-padded x as (N, C, out y, out x, tap y, tap x), every tap of every output pixel."""
-    (sy, sx), (py, px), (dy, dx) = _pair(stride), _pair(padding), _pair(dilation)
-    padded = np.pad(x, ((0, 0), (0, 0), (py, py), (px, px)))
-    n, c, h, w = padded.shape
-    out_h = (h - dy * (kernel[0] - 1) - 1) // sy + 1
-    out_w = (w - dx * (kernel[1] - 1) - 1) // sx + 1
-    image, channel, row, column = padded.strides
-    return as_strided(
-        padded,
-        (n, c, out_h, out_w, *kernel),
-        (image, channel, sy * row, sx * column, dy * row, dx * column),
-        writeable=False,
-    )
+Size = int | tuple[int, ...]
+MODES: dict[str, Any] = {"zeros": "constant", "reflect": "reflect", "replicate": "edge", "circular": "wrap"}
 
 
-def _add_windows(taps: np.ndarray, shape: tuple[int, ...], stride: Size, padding: Size, dilation: Size) -> np.ndarray:
-    """The adjoint of `_windows`: add every tap back to the pixel it was read from."""
-    (sy, sx), (py, px), (dy, dx) = _pair(stride), _pair(padding), _pair(dilation)
-    n, c, h, w = shape
-    out_h, out_w, kh, kw = taps.shape[2:]
-    padded = np.zeros((n, c, h + 2 * py, w + 2 * px), taps.dtype)
-    for ky in range(kh):
-        for kx in range(kw):
-            rows = slice(ky * dy, ky * dy + (out_h - 1) * sy + 1, sy)
-            columns = slice(kx * dx, kx * dx + (out_w - 1) * sx + 1, sx)
-            padded[:, :, rows, columns] += taps[:, :, :, :, ky, kx]
-    return padded[:, :, py : py + h, px : px + w]
+def _each(value: Size, axes: int) -> tuple[int, ...]:
+    return value if isinstance(value, tuple) else (value,) * axes
 
 
-def _grouped(array: np.ndarray, axis: int, groups: int) -> np.ndarray:
+def _pads(padding, size, kernel, stride: Size, dilation: Size) -> list[tuple[int, int]]:
+    """Pixels added before and after every axis."""
+    axes = len(size)
+    spans = [d * (k - 1) + 1 for d, k in zip(_each(dilation, axes), kernel, strict=True)]
+    if padding == "full":
+        return [(span - 1, span - 1) for span in spans]
+    if padding in ("same", "same_lower"):
+        both = [
+            max(0, (-(-n // s) - 1) * s + span - n) for n, s, span in zip(size, _each(stride, axes), spans, strict=True)
+        ]
+        return [(t // 2, t - t // 2) if padding == "same" else (t - t // 2, t // 2) for t in both]
+    each = _each(0 if padding == "valid" else padding, axes)
+    return [p if isinstance(p, tuple) else (p, p) for p in each]
+
+
+def windows(x, kernel, stride: Size = 1, padding=0, dilation: Size = 1, mode="zeros") -> np.ndarray:
+    """View the padded x as (N, C, *out, *kernel), every tap of every output pixel."""
+    axes = len(kernel)
+    pads = _pads(padding, x.shape[2:], kernel, stride, dilation)
+    padded = np.pad(x, [(0, 0), (0, 0), *pads], MODES[mode])
+    steps, distances = _each(stride, axes), _each(dilation, axes)
+    out = [
+        (n - d * (k - 1) - 1) // s + 1 for n, k, s, d in zip(padded.shape[2:], kernel, steps, distances, strict=True)
+    ]
+    pitches = padded.strides[2:]
+    strides = [a * b for a, b in zip(steps + distances, pitches * 2, strict=True)]
+    return as_strided(padded, (*x.shape[:2], *out, *kernel), (*padded.strides[:2], *strides), writeable=False)
+
+
+def add_windows(taps, shape, stride: Size = 1, padding=0, dilation: Size = 1, mode="zeros") -> np.ndarray:
+    """Add every tap back to the pixel of an x of this shape that it was read from: the adjoint of `windows`."""
+    size = shape[2:]
+    kernel = taps.shape[2 + len(size) :]
+    number = 1 + np.arange(np.prod(size)).reshape(1, 1, *size)  # of the pixels; 0 is outside
+    at = windows(number, kernel, stride, padding, dilation, mode)
+    total = np.zeros((shape[0] * shape[1], 1 + number.size), taps.dtype)
+    for row, values in zip(total, taps.reshape(len(total), at.size), strict=True):
+        np.add.at(row, at.ravel(), values)
+    return total[:, 1:].reshape(shape)
+
+
+def grouped(array: np.ndarray, axis: int, groups: int) -> np.ndarray:
     """Split an axis of channels into (group, channel of the group)."""
     shape = array.shape
     return array.reshape(*shape[:axis], groups, shape[axis] // groups, *shape[axis + 1 :])
 
 
-def conv2d(x, w, b=None, stride: Size = 1, padding: Size = 0, dilation: Size = 1, groups: int = 1) -> np.ndarray:
-    """Sum over input channel and taps, for every image, output channel and output pixel: seven loops in one line."""
-    taps = _windows(x, w.shape[2:], stride, padding, dilation)
-    out = np.einsum("ngcyxij,gocij->ngoyx", _grouped(taps, 1, groups), _grouped(w, 0, groups), optimize=True)
-    out = out.reshape(len(x), len(w), *out.shape[3:])
-    return out if b is None else out + b[:, None, None]
+def _flat(taps: np.ndarray, groups: int) -> np.ndarray:
+    """The result of `windows` as (N, groups, channels of a group, P, T)."""
+    axes = (taps.ndim - 2) // 2
+    out, kernel = taps.shape[2 : 2 + axes], taps.shape[2 + axes :]
+    return grouped(taps.reshape(*taps.shape[:2], int(np.prod(out)), int(np.prod(kernel))), 1, groups)
 
 
-def conv2d_grad(
-    grad, x, w, b=None, stride: Size = 1, padding: Size = 0, dilation: Size = 1, groups: int = 1
-) -> tuple[np.ndarray, ...]:
+def _weights(w: np.ndarray, groups: int) -> np.ndarray:
+    """w as (groups, output channels of a group, input channels of a group, T)."""
+    return grouped(w.reshape(*w.shape[:2], -1), 0, groups)
+
+
+def conv2d(x, w, b=None, stride: Size = 1, padding=0, dilation: Size = 1, groups=1, padding_mode="zeros"):
+    """Sum over input channel and taps, for every image, output channel and output pixel: all loops in one line."""
+    taps = windows(x, w.shape[2:], stride, padding, dilation, padding_mode)
+    out = np.einsum("ngcpt,goct->ngop", _flat(taps, groups), _weights(w, groups), optimize=True)
+    out = out.reshape(len(x), len(w), *taps.shape[2 : x.ndim])
+    return out if b is None else out + b.reshape(-1, *[1] * (x.ndim - 2))
+
+
+def conv2d_grad(grad, x, w, b=None, stride: Size = 1, padding=0, dilation: Size = 1, groups=1, padding_mode="zeros"):
     """Each factor of a product gets the gradient times the other factor, summed over where it was used."""
-    taps = _windows(x, w.shape[2:], stride, padding, dilation)
-    split = _grouped(grad, 1, groups)
-    grad_w = np.einsum("ngoyx,ngcyxij->gocij", split, _grouped(taps, 1, groups), optimize=True).reshape(w.shape)
-    grad_taps = np.einsum("ngoyx,gocij->ngcyxij", split, _grouped(w, 0, groups), optimize=True)
-    grad_x = _add_windows(grad_taps.reshape(taps.shape), x.shape, stride, padding, dilation)
-    return (grad_x, grad_w) if b is None else (grad_x, grad_w, grad.sum((0, 2, 3)))
+    taps = windows(x, w.shape[2:], stride, padding, dilation, padding_mode)
+    split = grouped(grad.reshape(*grad.shape[:2], int(np.prod(grad.shape[2:]))), 1, groups)
+    grad_w = np.einsum("ngop,ngcpt->goct", split, _flat(taps, groups), optimize=True).reshape(w.shape)
+    grad_taps = np.einsum("ngop,goct->ngcpt", split, _weights(w, groups), optimize=True).reshape(taps.shape)
+    grad_x = add_windows(grad_taps, x.shape, stride, padding, dilation, padding_mode)
+    return (grad_x, grad_w) if b is None else (grad_x, grad_w, grad.sum((0, *range(2, x.ndim))))
 
 
-def im2col(x, kernel: tuple[int, int], stride: Size = 1, padding: Size = 0, dilation: Size = 1) -> np.ndarray:
+conv1d = conv3d = conv2d
+conv1d_grad = conv3d_grad = conv2d_grad
+
+
+def im2col(x, kernel: tuple[int, int], stride: Size = 1, padding=0, dilation: Size = 1) -> np.ndarray:
     """All taps of an output pixel as one row: (N * out_h * out_w, kh * kw * C), channels running fastest."""
-    taps = _windows(x, kernel, stride, padding, dilation).transpose(0, 2, 3, 4, 5, 1)
+    taps = windows(x, kernel, stride, padding, dilation).transpose(0, 2, 3, 4, 5, 1)
     return taps.reshape(np.prod(taps.shape[:3]), -1)
 
 
-def col2im(
-    columns, shape: tuple[int, ...], kernel: tuple[int, int], stride: Size = 1, padding: Size = 0, dilation: Size = 1
-) -> np.ndarray:
+def col2im(columns, shape: tuple[int, ...], kernel: tuple[int, int], stride: Size = 1, padding=0, dilation: Size = 1):
     """The adjoint of im2col: sum the rows' entries into an x of this shape."""
-    (sy, sx), (py, px), (dy, dx) = _pair(stride), _pair(padding), _pair(dilation)
-    out_h = (shape[2] + 2 * py - dy * (kernel[0] - 1) - 1) // sy + 1
-    out_w = (shape[3] + 2 * px - dx * (kernel[1] - 1) - 1) // sx + 1
-    taps = columns.reshape(shape[0], out_h, out_w, *kernel, shape[1]).transpose(0, 5, 1, 2, 3, 4)
-    return _add_windows(taps, shape, stride, padding, dilation)
+    (py, px), (dy, dx), (sy, sx) = _each(padding, 2), _each(dilation, 2), _each(stride, 2)
+    n, c, h, w = shape
+    out_h = (h + 2 * py - dy * (kernel[0] - 1) - 1) // sy + 1
+    out_w = (w + 2 * px - dx * (kernel[1] - 1) - 1) // sx + 1
+    taps = columns.reshape(n, out_h, out_w, *kernel, c).transpose(0, 5, 1, 2, 3, 4)
+    padded = np.zeros((n, c, h + 2 * py, w + 2 * px), taps.dtype)
+    for ky in range(kernel[0]):
+        for kx in range(kernel[1]):
+            rows = slice(ky * dy, ky * dy + (out_h - 1) * sy + 1, sy)
+            across = slice(kx * dx, kx * dx + (out_w - 1) * sx + 1, sx)
+            padded[:, :, rows, across] += taps[:, :, :, :, ky, kx]
+    return padded[:, :, py : py + h, px : px + w]
 
 
-def conv2d_im2col(x, w, b=None, stride: Size = 1, padding: Size = 0, dilation: Size = 1) -> np.ndarray:
+def conv2d_im2col(x, w, b=None, stride: Size = 1, padding=0, dilation: Size = 1) -> np.ndarray:
     """The product of im2col's rows with the weights as a matrix (kh * kw * C, C_out)."""
     out = im2col(x, w.shape[2:], stride, padding, dilation) @ w.transpose(2, 3, 1, 0).reshape(-1, len(w))
     if b is not None:
         out += b
-    out_h, out_w = _windows(x, w.shape[2:], stride, padding, dilation).shape[2:4]
+    out_h, out_w = windows(x, w.shape[2:], stride, padding, dilation).shape[2:4]
     return out.reshape(len(x), out_h, out_w, len(w)).transpose(0, 3, 1, 2)
 
 
-def conv2d_im2col_grad(
-    grad, x, w, b=None, stride: Size = 1, padding: Size = 0, dilation: Size = 1
-) -> tuple[np.ndarray, ...]:
+def conv2d_im2col_grad(grad, x, w, b=None, stride: Size = 1, padding=0, dilation: Size = 1) -> tuple[np.ndarray, ...]:
     """Two matrix products, then col2im."""
     rows = grad.transpose(0, 2, 3, 1).reshape(-1, len(w))
     matrix = w.transpose(2, 3, 1, 0).reshape(-1, len(w))

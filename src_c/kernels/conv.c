@@ -15,8 +15,9 @@ typedef struct {
   const real *packed; /* [group][panel][tap y][tap x][input channel][panel width] */
   ptrdiff_t group_weights;
   const real *bias;
-  int clamp;
+  int clamp, accumulate;
   real low, high;
+  int padding;
   /* how the work is cut */
   ptrdiff_t rows, columns, bands_y, bands_x; /* a band, and their number */
   ptrdiff_t panels, panels_a_piece, chunks;
@@ -95,6 +96,15 @@ static void plan_bands(fc_product *p, ptrdiff_t band_pixels, ptrdiff_t band_byte
   plan_copy(p);
 }
 
+/* The pixel of an axis of `size` pixels that stands for pixel `at`, or -1 for a zero. */
+FC_INLINE ptrdiff_t pixel_at(ptrdiff_t at, ptrdiff_t size, int padding) {
+  if (at >= 0 && at < size) return at;
+  if (padding == FC_REPLICATE) return at < 0 ? 0 : size - 1;
+  if (padding == FC_REFLECT) at = at < 0 ? -at : 2 * (size - 1) - at;
+  if (padding == FC_CIRCULAR) at += at < 0 ? size : -size;
+  return at >= 0 && at < size ? at : -1;
+}
+
 static void copy_pixels(const fc_product *p, real *to, const real *from, ptrdiff_t pixels) {
   const ptrdiff_t channels = p->in_channels;
   if (p->in.pixel == channels) {
@@ -105,11 +115,28 @@ static void copy_pixels(const fc_product *p, real *to, const real *from, ptrdiff
     memcpy(to + i * channels, from + i * p->in.pixel, (size_t)channels * sizeof(real));
 }
 
-/* Copies input row y, or zeros, for `columns` output pixels from x on. */
+/* Copies the padding for pixels at, at + 1, ... of a row. */
+static void copy_padding(const fc_product *p, real *to, const real *row, ptrdiff_t at, ptrdiff_t pixels) {
+  const size_t pixel_bytes = (size_t)p->in_channels * sizeof(real);
+  if (p->padding == FC_ZEROS) {
+    memset(to, 0, (size_t)pixels * pixel_bytes);
+    return;
+  }
+  for (ptrdiff_t i = 0; i < pixels; i++, to += p->in_channels) {
+    const ptrdiff_t from = pixel_at(at + i, p->in_w, p->padding);
+    if (from < 0)
+      memset(to, 0, pixel_bytes);
+    else
+      memcpy(to, row + from * p->in.pixel, pixel_bytes);
+  }
+}
+
+/* Copies input row y, or its padding, for `columns` output pixels from x on. */
 static void copy_row(const fc_product *p, real *to, const real *image, ptrdiff_t y, ptrdiff_t x, ptrdiff_t columns) {
   const ptrdiff_t channels = p->in_channels, first = x * p->stride_x + p->first_x;
   const size_t pixel_bytes = (size_t)channels * sizeof(real);
-  if (y < 0 || y >= p->in_h) {
+  y = pixel_at(y, p->in_h, p->padding);
+  if (y < 0) {
     memset(to, 0, (size_t)p->copy_columns * pixel_bytes);
     return;
   }
@@ -117,8 +144,8 @@ static void copy_row(const fc_product *p, real *to, const real *image, ptrdiff_t
   if (p->gather_x) {
     for (ptrdiff_t i = 0; i < columns; i++)
       for (ptrdiff_t tap = 0; tap < p->taps_x; tap++, to += channels) {
-        const ptrdiff_t at = first + i * p->stride_x + tap * p->step_x;
-        if (at < 0 || at >= p->in_w)
+        const ptrdiff_t at = pixel_at(first + i * p->stride_x + tap * p->step_x, p->in_w, p->padding);
+        if (at < 0)
           memset(to, 0, pixel_bytes);
         else
           memcpy(to, row + at * p->in.pixel, pixel_bytes);
@@ -127,9 +154,9 @@ static void copy_row(const fc_product *p, real *to, const real *image, ptrdiff_t
   }
   const ptrdiff_t run = extent(columns, p->stride_x, p->taps_x, p->step_x);
   const ptrdiff_t begin = min_size(max_size(0, -first), run), end = max_size(begin, min_size(run, p->in_w - first));
-  memset(to, 0, (size_t)begin * pixel_bytes);
+  copy_padding(p, to, row, first, begin);
   if (end > begin) copy_pixels(p, to + begin * channels, row + (first + begin) * p->in.pixel, end - begin);
-  memset(to + end * channels, 0, (size_t)(run - end) * pixel_bytes);
+  copy_padding(p, to + end * channels, row, first + end, run - end);
 }
 
 /* Lays out the input of the band at output (y, x) of an image whose first channel of the group is at `image`. */
@@ -199,6 +226,7 @@ static void product_piece(void *context, ptrdiff_t piece, int worker) {
                   .segments = segments,
                   .length = merged ? p->taps_x * p->in_channels : p->in_channels,
                   .a_step = 1,
+                  .accumulate = p->accumulate,
                   .clamp = p->clamp,
                   .low = p->low,
                   .high = p->high};

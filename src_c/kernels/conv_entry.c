@@ -10,7 +10,11 @@ static ptrdiff_t pixels_a_vector(ptrdiff_t channels, ptrdiff_t groups, ptrdiff_t
   return 1;
 }
 
-static void widen(fc_product *p, ptrdiff_t pixels) {
+/* `bias` gets the product's bias once for each pixel; NULL where it is not needed. */
+static void widen(fc_product *p, ptrdiff_t pixels, real *bias) {
+  for (ptrdiff_t i = 0; p->bias && i < pixels; i++)
+    memcpy(bias + i * p->out_channels, p->bias, (size_t)p->out_channels * sizeof(real));
+  if (p->bias) p->bias = bias;
   p->taps_x += (pixels - 1) * p->stride_x;
   p->stride_x *= pixels;
   p->out_w /= pixels;
@@ -42,17 +46,14 @@ static int kernel_conv2d(const fc_conv2d *c, fc_image x, const void *packed, con
                   .packed = packed,
                   .bias = epilogue->bias,
                   .clamp = epilogue->clamp,
+                  .accumulate = epilogue->accumulate,
                   .low = (real)epilogue->low,
-                  .high = (real)epilogue->high};
+                  .high = (real)epilogue->high,
+                  .padding = w->padding};
   if (is_depthwise(c)) return run_depthwise(&p);
   const ptrdiff_t pixels = pixels_a_vector(c->out_channels, c->groups, w->dilation_x, w->out_w);
   real bias[VL];
-  if (pixels > 1) {
-    for (ptrdiff_t i = 0; p.bias && i < pixels; i++)
-      memcpy(bias + i * c->out_channels, p.bias, (size_t)c->out_channels * sizeof(real));
-    if (p.bias) p.bias = bias;
-    widen(&p, pixels);
-  }
+  if (pixels > 1) widen(&p, pixels, bias);
   return run_product(&p);
 }
 
@@ -78,18 +79,29 @@ static fc_phase phase_of(ptrdiff_t r, ptrdiff_t size, ptrdiff_t kernel, ptrdiff_
   return f;
 }
 
-static void zero_image(const fc_product *p) {
+/* The product where no tap reaches: the epilogue alone. */
+static void empty_product(const fc_product *p) {
+  const size_t bytes = (size_t)(p->groups * p->out_channels) * sizeof(real);
+  if (p->accumulate && !p->bias) return;
   for (ptrdiff_t n = 0; n < p->batch; n++)
     for (ptrdiff_t y = 0; y < p->out_h; y++)
-      for (ptrdiff_t x = 0; x < p->out_w; x++)
-        memset((real *)p->out.data + n * p->out.image + y * p->out.row + x * p->out.pixel, 0,
-               (size_t)(p->groups * p->out_channels) * sizeof(real));
+      for (ptrdiff_t x = 0; x < p->out_w; x++) {
+        real *to = (real *)p->out.data + n * p->out.image + y * p->out.row + x * p->out.pixel;
+        if (p->accumulate)
+          for (ptrdiff_t i = 0; i < p->groups * p->out_channels; i++) to[i] += p->bias[i];
+        else if (p->bias)
+          memcpy(to, p->bias, bytes);
+        else
+          memset(to, 0, bytes);
+      }
 }
 
-static int kernel_conv2d_grad_input(const fc_conv2d *c, fc_image grad, const void *packed, fc_image grad_x) {
+static int kernel_conv2d_grad_input(const fc_conv2d *c, fc_image grad, const void *packed, const fc_epilogue *epilogue,
+                                    fc_image grad_x) {
   const fc_window *w = &c->window;
   const real *weights = packed;
-  if (is_narrow(c)) return narrow_grad_input(c, grad, packed, grad_x);
+  real bias[VL];
+  if (is_narrow(c)) return narrow_grad_input(c, grad, packed, epilogue, grad_x);
   for (ptrdiff_t ry = 0; ry < w->stride_y && ry < w->h; ry++)
     for (ptrdiff_t rx = 0; rx < w->stride_x && rx < w->w; rx++) {
       const fc_phase fy = phase_of(ry, w->h, w->kh, w->stride_y, w->pad_y, w->dilation_y);
@@ -114,9 +126,11 @@ static int kernel_conv2d_grad_input(const fc_conv2d *c, fc_image grad, const voi
                       .step_x = fx.step,
                       .stride_y = 1,
                       .stride_x = 1,
-                      .packed = weights};
+                      .packed = weights,
+                      .bias = epilogue->bias,
+                      .accumulate = epilogue->accumulate};
       if (fy.count == 0 || fx.count == 0 || p.in_channels == 0 || w->out_h == 0 || w->out_w == 0) {
-        zero_image(&p);
+        empty_product(&p);
         continue;
       }
       if (is_depthwise(c)) {
@@ -126,7 +140,7 @@ static int kernel_conv2d_grad_input(const fc_conv2d *c, fc_image grad, const voi
         continue;
       }
       const ptrdiff_t pixels = w->stride_x == 1 ? pixels_a_vector(w->channels, c->groups, fx.step, w->w) : 1;
-      if (pixels > 1) widen(&p, pixels);
+      if (pixels > 1) widen(&p, pixels, bias);
       const int status = run_product(&p);
       if (status != FC_OK) return status;
       weights += c->groups * packed_group(p.out_channels, p.taps_y * p.taps_x * p.in_channels);

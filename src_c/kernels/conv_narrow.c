@@ -10,6 +10,8 @@ typedef struct {
   fc_image grad, grad_x;
   const real *packed; /* [output channel][tap y][tap x][input channel], padded to whole vectors */
   ptrdiff_t pitch;    /* of those rows, and of the products' */
+  const real *bias;
+  int accumulate;
   void *scratch;
 } fc_narrow;
 
@@ -83,7 +85,8 @@ static void narrow_piece(void *context, ptrdiff_t image, int worker) {
                                        w->kw * w->channels, down);
     real *out = (real *)job->grad_x.data + image * job->grad_x.image + y * job->grad_x.row;
     for (ptrdiff_t x = 0; x < w->w; x++, out += job->grad_x.pixel) {
-      vec sum = v_zero();
+      vec sum = job->bias ? v_load_n(job->bias, w->channels) : v_zero();
+      if (job->accumulate) sum = v_add(sum, v_load_n(out, w->channels));
       for (ptrdiff_t i = 0; i < rows; i++)
         for (ptrdiff_t k = 0; k < counts[x]; k++)
           sum = v_add(sum, v_load_n(products + down[i] + across[x * w->kw + k], w->channels));
@@ -92,9 +95,16 @@ static void narrow_piece(void *context, ptrdiff_t image, int worker) {
   }
 }
 
-static int narrow_grad_input(const fc_conv2d *c, fc_image grad, const real *packed, fc_image grad_x) {
+static int narrow_grad_input(const fc_conv2d *c, fc_image grad, const real *packed, const fc_epilogue *epilogue,
+                             fc_image grad_x) {
   const fc_window *w = &c->window;
-  fc_narrow job = {.conv = c, .grad = grad, .grad_x = grad_x, .packed = packed, .pitch = narrow_pitch(c)};
+  fc_narrow job = {.conv = c,
+                   .grad = grad,
+                   .grad_x = grad_x,
+                   .packed = packed,
+                   .pitch = narrow_pitch(c),
+                   .bias = epilogue->bias,
+                   .accumulate = epilogue->accumulate};
   const ptrdiff_t pixels = w->out_h * w->out_w;
   const size_t tables = round64((size_t)(2 * pixels + w->w * (w->kw + 1)) * sizeof(ptrdiff_t));
   job.scratch = fc_scratch_acquire(fc_workers(), tables + (size_t)(pixels * job.pitch) * sizeof(real));

@@ -298,7 +298,7 @@ static int kernel_conv2d_grad_weight(const fc_conv2d *c, fc_image x, fc_image gr
   const int dense = !job.by_taps && grad.pixel == c->out_channels;
   job.pixels = dense ? pixels_a_vector(c->out_channels, c->groups, w->dilation_x, w->out_w) : 1;
   if (job.pixels > 1) {
-    widen(p, job.pixels);
+    widen(p, job.pixels, NULL);
     job.grad.pixel *= job.pixels;
   }
   job.rows = p->taps_y * p->taps_x * p->in_channels;

@@ -37,6 +37,7 @@ FC_INLINE void depthwise_pixels(const int pixels, const fc_product *p, const rea
       }
     FC_UNROLL(8)
     for (int i = 0; i < pixels; i++) {
+      if (p->accumulate) sum[i] = v_add(sum[i], v_load_n(out + (x + i) * p->out.pixel + c, n));
       if (p->clamp) sum[i] = v_min(v_set1(p->high), v_max(v_set1(p->low), sum[i]));
       v_store_n(out + (x + i) * p->out.pixel + c, sum[i], n);
     }
@@ -48,6 +49,24 @@ static void taps_inside(ptrdiff_t *first, ptrdiff_t *last, ptrdiff_t origin, ptr
                         ptrdiff_t size) {
   *first = origin < 0 ? min_size(taps, ceil_div(-origin, step)) : 0;
   *last = origin >= size ? *first : max_size(*first, min_size(taps, (size - 1 - origin) / step + 1));
+}
+
+/* Output (y, x) where taps are padding that is not zero: every tap reads the pixel that stands for it. */
+static void depthwise_padded(const fc_product *p, const real *image, real *out, ptrdiff_t y, ptrdiff_t x) {
+  for (ptrdiff_t c = 0; c < p->groups; c += VL) {
+    const ptrdiff_t n = min_size(VL, p->groups - c);
+    vec sum = p->bias ? v_load_n(p->bias + c, n) : v_zero();
+    for (ptrdiff_t ty = 0; ty < p->taps_y; ty++)
+      for (ptrdiff_t tx = 0; tx < p->taps_x; tx++) {
+        const ptrdiff_t from_y = pixel_at(y * p->stride_y + p->first_y + ty * p->step_y, p->in_h, p->padding);
+        const ptrdiff_t from_x = pixel_at(x * p->stride_x + p->first_x + tx * p->step_x, p->in_w, p->padding);
+        const real *from = image + from_y * p->in.row + from_x * p->in.pixel + c;
+        sum = v_fma(v_load_n(from, n), v_load_n(p->packed + (ty * p->taps_x + tx) * p->groups + c, n), sum);
+      }
+    if (p->accumulate) sum = v_add(sum, v_load_n(out + c, n));
+    if (p->clamp) sum = v_min(v_set1(p->high), v_max(v_set1(p->low), sum));
+    v_store_n(out + c, sum, n);
+  }
 }
 
 static void depthwise_piece(void *context, ptrdiff_t piece, int worker) {
@@ -63,11 +82,15 @@ static void depthwise_piece(void *context, ptrdiff_t piece, int worker) {
     const ptrdiff_t origin = y * p->stride_y + p->first_y;
     ptrdiff_t y0, y1, x0, x1;
     taps_inside(&y0, &y1, origin, p->step_y, p->taps_y, p->in_h);
-    const real *row = (const real *)p->in.data + image * p->in.image + origin * p->in.row;
+    const real *first = (const real *)p->in.data + image * p->in.image, *row = first + origin * p->in.row;
+    const int whole = y1 - y0 == p->taps_y;
     real *out = (real *)p->out.data + image * p->out.image + y * p->out.row;
     ptrdiff_t x = 0;
     while (x < p->out_w)
-      if (x >= inner && x + DEPTHWISE_PIXELS <= outer) {
+      if (p->padding != FC_ZEROS && (!whole || x < inner || x >= outer)) {
+        depthwise_padded(p, first, out + x * p->out.pixel, y, x);
+        x++;
+      } else if (x >= inner && x + DEPTHWISE_PIXELS <= outer) {
         depthwise_pixels(DEPTHWISE_PIXELS, p, row, out, x, y0, y1, 0, p->taps_x);
         x += DEPTHWISE_PIXELS;
       } else {

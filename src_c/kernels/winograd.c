@@ -17,8 +17,9 @@ typedef struct {
   ptrdiff_t row, plane, result_plane; /* pitches of transformed inputs and of products */
   const real *weights;                /* [group][panel][plane][channel][panel width] */
   const real *bias;
-  int clamp;
+  int clamp, accumulate;
   real low, high;
+  int padding;
   unsigned char *broken; /* a tile that has to be computed directly, by [group][tile] */
   void *scratch;
 } fc_winograd;
@@ -59,8 +60,8 @@ static void winograd_load_block(const fc_winograd *p, const fc_winograd_state *s
     const real *pixel[MOST_PLANES];
     for (int y = 0; y < p->alpha; y++)
       for (int x = 0; x < p->alpha; x++) {
-        const int outside = y0 + y < 0 || y0 + y >= p->in_h || x0 + x < 0 || x0 + x >= p->in_w;
-        pixel[y * p->alpha + x] = outside ? state->zeros : in + (y0 + y) * p->in.row + (x0 + x) * p->in.pixel;
+        const ptrdiff_t row = pixel_at(y0 + y, p->in_h, p->padding), column = pixel_at(x0 + x, p->in_w, p->padding);
+        pixel[y * p->alpha + x] = row < 0 || column < 0 ? state->zeros : in + row * p->in.row + column * p->in.pixel;
       }
     if (p->alpha == 6)
       winograd_transform_tile(6, p, pixel, state->inputs + t * p->row);
@@ -92,9 +93,10 @@ FC_INLINE int winograd_store_tile(const int alpha, const int m, const fc_winogra
         vec value = y[i * m + j];
         suspect = v_fma(value, v_zero(), suspect); /* NaN as soon as a value is not finite */
         if (bias) value = v_add(value, offset);
-        if (p->clamp) value = v_min(v_set1(p->high), v_max(v_set1(p->low), value));
         if (i < rows && j < columns) {
           real *to = out + i * p->out.row + j * p->out.pixel + c;
+          if (p->accumulate) value = v_add(value, v_load_n(to, n));
+          if (p->clamp) value = v_min(v_set1(p->high), v_max(v_set1(p->low), value));
           if (n == VL)
             v_store(to, value);
           else
@@ -163,6 +165,7 @@ enum { WINOGRAD_BYTES = 512 << 10, WINOGRAD_WEIGHTS = 16 << 20 };
 /* Computes the broken tiles again, one small direct product each. */
 static int winograd_mend(const fc_winograd *p, const fc_conv2d *c, int backward, const real *weight) {
   if (!memchr(p->broken, 1, (size_t)(p->groups * p->tiles))) return FC_OK;
+  if (p->accumulate) return FC_NOT_FINITE;
   ptrdiff_t size;
   kernel_conv2d_packed_size(c, backward, &size);
   real *packed = fc_scratch_acquire(1, (size_t)size * sizeof(real));
@@ -198,7 +201,8 @@ static int winograd_mend(const fc_winograd *p, const fc_conv2d *c, int backward,
                           .bias = p->bias ? p->bias + group * p->out_channels : NULL,
                           .clamp = p->clamp,
                           .low = p->low,
-                          .high = p->high};
+                          .high = p->high,
+                          .padding = p->padding};
     status = run_product(&product);
   }
   fc_scratch_release(packed);
@@ -277,14 +281,16 @@ static int kernel_winograd(const fc_conv2d *c, int m, fc_image x, const void *we
                    .weights = packed,
                    .bias = epilogue->bias,
                    .clamp = epilogue->clamp,
+                   .accumulate = epilogue->accumulate,
                    .low = (real)epilogue->low,
-                   .high = (real)epilogue->high};
+                   .high = (real)epilogue->high,
+                   .padding = w->padding};
   return run_winograd(&p, c, 0, weight);
 }
 
 /* The input's gradient is the convolution of the output's with flipped, transposed weights. */
 static int kernel_winograd_grad_input(const fc_conv2d *c, int m, fc_image grad, const void *weight, const void *packed,
-                                      fc_image grad_x) {
+                                      const fc_epilogue *epilogue, fc_image grad_x) {
   const fc_window *w = &c->window;
   fc_winograd p = {.in = grad,
                    .out = grad_x,
@@ -301,6 +307,8 @@ static int kernel_winograd_grad_input(const fc_conv2d *c, int m, fc_image grad, 
                    .alpha = winograd_alpha(c, m),
                    .m = m,
                    .taps = (int)w->kh,
-                   .weights = packed};
+                   .weights = packed,
+                   .bias = epilogue->bias,
+                   .accumulate = epilogue->accumulate};
   return run_winograd(&p, c, 1, weight);
 }

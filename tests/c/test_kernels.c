@@ -86,9 +86,9 @@ static void try_conv2d(const fc_conv2d *conv, ptrdiff_t gap) {
   const fc_window *w = &conv->window;
   const ptrdiff_t out_channels = conv->out_channels, products = w->channels / conv->groups * w->kh * w->kw;
   const array x = whole(inputs_of(w) * (w->channels + gap)), weight = whole(out_channels * products);
-  const array bias = whole(out_channels), out = empty(outputs_of(w) * out_channels);
+  const array bias = whole(out_channels), out = whole(outputs_of(w) * out_channels);
   const fc_image source = view(x, w->h, w->w, w->channels, gap);
-  const fc_epilogue epilogue = {gap == 1 ? NULL : bias.data, gap == 2, -20, 20};
+  const fc_epilogue epilogue = {gap == 1 ? NULL : bias.data, gap == 2, -20, 20, gap == 1};
   ptrdiff_t size;
   KERNEL(conv2d_packed_size, conv, 0, &size);
   const array packed = empty(size);
@@ -96,12 +96,14 @@ static void try_conv2d(const fc_conv2d *conv, ptrdiff_t gap) {
   KERNEL(conv2d, conv, source, packed.data, &epilogue, view(out, w->out_h, w->out_w, out_channels, 0));
   KEEP(out);
 
-  const array grad = whole(outputs_of(w) * (out_channels + gap)), grad_x = empty(inputs_of(w) * w->channels);
+  const array offset = whole(w->channels);
+  const fc_epilogue adjoint = {.bias = gap == 2 ? NULL : offset.data, .accumulate = gap == 1};
+  const array grad = whole(outputs_of(w) * (out_channels + gap)), grad_x = whole(inputs_of(w) * w->channels);
   const fc_image given = view(grad, w->out_h, w->out_w, out_channels, gap);
   KERNEL(conv2d_packed_size, conv, 1, &size);
   const array backward = empty(size);
   KERNEL(conv2d_pack, conv, 1, weight.data, backward.data);
-  KERNEL(conv2d_grad_input, conv, given, backward.data, view(grad_x, w->h, w->w, w->channels, 0));
+  KERNEL(conv2d_grad_input, conv, given, backward.data, &adjoint, view(grad_x, w->h, w->w, w->channels, 0));
   KEEP(grad_x);
 
   const array grad_weight = empty(weight.n), sums = empty(out_channels);
@@ -119,7 +121,7 @@ static void try_winograd(const fc_conv2d *conv, int m, ptrdiff_t gap) {
   const ptrdiff_t out_channels = conv->out_channels, products = w->channels / conv->groups * w->kh * w->kw;
   const array x = whole(inputs_of(w) * (w->channels + gap)), weight = whole(out_channels * products);
   const array bias = whole(out_channels), out = whole(outputs_of(w) * (out_channels + gap));
-  const fc_epilogue epilogue = {bias.data, gap == 2, -20, 20};
+  const fc_epilogue epilogue = {bias.data, gap == 2, -20, 20, 0};
   ptrdiff_t size;
   KERNEL(winograd_packed_size, conv, m, 0, &size);
   CHECK((size > 0) == (m == 2 || w->kh == 3));
@@ -135,7 +137,7 @@ static void try_winograd(const fc_conv2d *conv, int m, ptrdiff_t gap) {
   const array backward = empty(size);
   KERNEL(winograd_pack, conv, m, 1, weight.data, backward.data);
   KERNEL(winograd_grad_input, conv, m, view(grad, w->out_h, w->out_w, out_channels, gap), weight.data, backward.data,
-         view(grad_x, w->h, w->w, w->channels, gap));
+         &(fc_epilogue){0}, view(grad_x, w->h, w->w, w->channels, gap));
   KEEP_ABOUT(grad_x, 64);
   forget();
 }
@@ -145,6 +147,7 @@ static void test_conv2d(void) {
     fc_conv2d conv = {.window = some_window(5), .out_channels = some_channels(), .groups = 1};
     if (i % 5 == 0) conv.groups = 2, conv.window.channels *= 2, conv.out_channels *= 2;
     if (i % 5 == 1) conv.groups = conv.out_channels = conv.window.channels; /* depthwise */
+    if (conv.window.pad_y < conv.window.h && conv.window.pad_x < conv.window.w) conv.window.padding = i % 4;
     try_conv2d(&conv, i % 3);
   }
 }
@@ -153,18 +156,19 @@ static void test_winograd(void) {
   for (int i = 0; i < 40; i++) {
     const ptrdiff_t kernel = i % 2 == 0 ? 3 : 5, pad = i % 3, h = 5 + below(12), w = 5 + below(12);
     const ptrdiff_t out_h = outputs(h, kernel, 1, pad, 1), out_w = outputs(w, kernel, 1, pad, 1);
-    const fc_window window = {1 + i % 2, h, w, some_channels(), kernel, kernel, out_h, out_w, 1, 1, pad, pad, 1, 1};
+    const fc_window window = {1 + i % 2, h, w,    some_channels(), kernel, kernel, out_h, out_w, 1, 1, pad, pad,
+                              1,         1, i % 4};
     for (int m = 2; m <= 4; m += 2) try_winograd(&(fc_conv2d){window, some_channels(), 1}, m, i % 3);
   }
 }
 
 /* Large enough for several pieces, bands and panels. */
 static void test_large_conv2d(void) {
-  const fc_window plain = {2, 40, 37, 24, 3, 3, 40, 37, 1, 1, 1, 1, 1, 1},
-                  strided = {1, 50, 70, 3, 7, 7, 25, 35, 2, 2, 3, 3, 1, 1};
+  const fc_window plain = {2, 40, 37, 24, 3, 3, 40, 37, 1, 1, 1, 1, 1, 1, FC_ZEROS},
+                  strided = {1, 50, 70, 3, 7, 7, 25, 35, 2, 2, 3, 3, 1, 1, FC_REFLECT};
   try_conv2d(&(fc_conv2d){plain, 70, 1}, 0);
   try_conv2d(&(fc_conv2d){strided, 33, 1}, 1);
-  try_conv2d(&(fc_conv2d){{3, 9, 9, 128, 1, 1, 9, 9, 1, 1, 0, 0, 1, 1}, 200, 1}, 2);
+  try_conv2d(&(fc_conv2d){{3, 9, 9, 128, 1, 1, 9, 9, 1, 1, 0, 0, 1, 1, FC_ZEROS}, 200, 1}, 2);
 }
 
 /* --- fully connected --------------------------------------------------------------------------------------------- */
@@ -229,11 +233,11 @@ static void test_pooling(void) {
     if (w.dilation_y == 1 && w.dilation_x == 1) try_avg_pool2d(&w, gap);
   }
   for (ptrdiff_t channels = 1; channels <= 2 * lanes + 1; channels++) { /* LeNet's kind, a way of its own */
-    const fc_window w = {2, 7, 10, channels, 2, 2, 3, 5, 2, 2, 0, 0, 1, 1};
+    const fc_window w = {2, 7, 10, channels, 2, 2, 3, 5, 2, 2, 0, 0, 1, 1, FC_ZEROS};
     try_max_pool2d(&w, 0, special(140 * channels, channels));
     try_avg_pool2d(&w, 0);
   }
-  const fc_window wide = {1, 30, 31, 5, 17, 18, 14, 14, 1, 1, 0, 0, 1, 1}; /* winners of two bytes */
+  const fc_window wide = {1, 30, 31, 5, 17, 18, 14, 14, 1, 1, 0, 0, 1, 1, FC_ZEROS}; /* winners of two bytes */
   try_max_pool2d(&wide, 0, whole(30 * 31 * 5));
 }
 

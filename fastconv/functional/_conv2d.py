@@ -1,0 +1,111 @@
+"""Convolution in two dimensions and its gradients, on checked arrays: what the other dimensions are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from fastconv import _kernels
+from fastconv._kernels import PADDING_MODES, Conv2d, Window, active_isa, channels_last, empty_channels_last
+from fastconv.functional._padding import fold, pad
+from fastconv.functional._sizes import Axis
+from fastconv.parameter import Parameter
+
+__all__ = ["adjoint", "channel_sum", "geometry", "grad_input", "grad_weight", "packed", "pads", "product"]
+
+
+def geometry(axes: Sequence[Axis], batch: int, channels: tuple[int, int], groups: int, mode: str = "zeros") -> Conv2d:
+    """Return the sizes as kernels want them, of `channels` input and output channels."""
+    padded = None
+    if mode != "zeros":
+        whole = [a._replace(size=a.size + a.before + a.after, before=0, after=0) for a in axes]
+        padded = geometry(whole, batch, channels, groups)
+    y, x = axes
+    where = Window(
+        *(batch, y.size, x.size, channels[0], y.kernel, x.kernel, y.out, x.out, y.stride, x.stride),
+        *(y.before, x.before, y.dilation, x.dilation, PADDING_MODES.index(mode)),
+    )
+    return Conv2d(where, channels[1], groups, 4 if _winograd_pays(where, channels, groups) else 0, padded)
+
+
+def _winograd_pays(where: Window, channels: tuple[int, int], groups: int) -> bool:
+    """Rule of thumb, by measurement: 3x3, stride and dilation 1, enough channels and at least 16 tiles of 4x4."""
+    batch, _, h, w = where.out_shape
+    return (
+        where.kernel == (3, 3)
+        and where.plain
+        and min(channels) // groups >= 32
+        and batch * -(-h // 4) * -(-w // 4) >= 16
+    )
+
+
+def packed(conv: Conv2d, tile: int, backward: bool, w: np.ndarray, weight: Any, tap: int = 0) -> np.ndarray:
+    """Weights as the kernels want them; those of a Parameter `weight` are kept until it is written to."""
+    if type(weight) is not Parameter:
+        w = np.ascontiguousarray(w)
+        return _kernels.winograd_pack(conv, tile, w, backward) if tile else _kernels.conv2d_pack(conv, w, backward)
+    key = (tile, active_isa(), backward, tap)
+    fit = conv.adjoint_packing if backward and not tile else conv.packing
+    kept = weight.cache.get(key)
+    if kept is None or kept[0] != fit:
+        kept = weight.cache[key] = (fit, packed(conv, tile, backward, w, None))
+    return kept[1]
+
+
+def product(conv: Conv2d, tile: int, x: np.ndarray, w: np.ndarray, b: np.ndarray | None, weight: Any) -> np.ndarray:
+    """Return the convolution of x (N, C, H, W) with w (C_out, C / groups, kh, kw), channels last."""
+    x = channels_last(x)
+    out = empty_channels_last(conv.out_shape, x.dtype)
+    weights = packed(conv, tile, False, w, weight)
+    if tile:
+        _kernels.winograd(conv, tile, x, np.ascontiguousarray(w), weights, b, out)
+    else:
+        _kernels.conv2d(conv, x, weights, b, out)
+    return out
+
+
+def adjoint(conv: Conv2d, tile: int, grad: np.ndarray, w: np.ndarray, b: np.ndarray | None, weight: Any) -> np.ndarray:
+    """Return the product with the transpose of what `product` multiplies with, zeros as padding, plus b."""
+    grad = channels_last(grad)
+    out = empty_channels_last(conv.shape, grad.dtype)
+    weights = packed(conv, tile, True, w, weight)
+    if tile:
+        _kernels.winograd_grad_input(conv, tile, grad, np.ascontiguousarray(w), weights, out, b)
+    else:
+        _kernels.conv2d_grad_input(conv, grad, weights, out, b)
+    return out
+
+
+def pads(conv: Conv2d) -> tuple[list[tuple[int, int]], str]:
+    """Padding before and after both axes, and its mode, where that is not zeros."""
+    where, padded = conv.window, conv.padded
+    assert padded is not None
+    rest = [p - n - b for p, n, b in zip(padded.shape[2:], conv.shape[2:], where.padding, strict=True)]
+    return list(zip(where.padding, rest, strict=True)), PADDING_MODES[where.padding_mode]
+
+
+def grad_input(conv: Conv2d, tile: int, grad: np.ndarray, w: np.ndarray) -> np.ndarray:
+    """Return the gradient of x."""
+    if conv.padded is None:
+        return adjoint(conv, tile, grad, w, None, None)
+    return fold(adjoint(conv.padded, tile, grad, w, None, None), *pads(conv))
+
+
+def grad_weight(conv: Conv2d, x: np.ndarray, grad: np.ndarray) -> np.ndarray:
+    """Return the gradient of w."""
+    if conv.padded is not None:
+        x = pad(x, *pads(conv))
+        conv = conv.padded
+    out = _kernels.empty(conv.weight_shape, x.dtype)
+    _kernels.conv2d_grad_weight(conv, channels_last(x), channels_last(grad), out)
+    return out
+
+
+def channel_sum(grad: np.ndarray) -> np.ndarray:
+    """Return the gradient of a bias: the sums of grad (N, C, H, W) over all axes but the channels."""
+    grad = channels_last(grad)
+    sums = _kernels.empty((grad.shape[1],), grad.dtype)
+    _kernels.channel_sum(grad, sums)
+    return sums
