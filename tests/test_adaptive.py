@@ -7,12 +7,18 @@ from fastconv.errors import ShapeError
 from tests.helpers import check_op, randn
 from tests.test_pool import distinct
 
-SIZES = [1, 2, (3, 5), (7, 1), (None, 3), (8, 6), (10, 9)]
+SHAPES = {1: (2, 3, 8), 2: (2, 3, 8, 6), 3: (2, 2, 5, 4, 6)}
+SIZES = {
+    1: [1, 3, 8, (11,)],
+    2: [1, 2, (3, 5), (7, 1), (None, 3), (8, 6), (10, 9)],
+    3: [1, 2, (3, 4, 5), (5, None, 1), (2, 7, 3)],
+}
+CASES = [(axes, size) for axes, sizes in SIZES.items() for size in sizes]
 
 
 def _check(name, x, size):
-    given = size if isinstance(size, tuple) else (size, size)
-    wanted = tuple(n if m is None else m for n, m in zip(x.shape[-2:], given, strict=True))
+    given = size if isinstance(size, tuple) else (size,) * (x.ndim - 2)
+    wanted = tuple(n if m is None else m for n, m in zip(x.shape[2:], given, strict=True))
     check_op(
         lambda x: getattr(F, name)(x, size),
         lambda x: getattr(reference, name)(x, wanted),
@@ -21,10 +27,21 @@ def _check(name, x, size):
     )
 
 
-@pytest.mark.parametrize("size", SIZES, ids=str)
-def test_adaptive_pooling(size):
-    _check("adaptive_avg_pool2d", randn(2, 3, 8, 6), size)
-    _check("adaptive_max_pool2d", distinct(2, 3, 8, 6), size)
+@pytest.mark.parametrize(("axes", "size"), CASES)
+def test_adaptive_pooling(axes, size):
+    _check(f"adaptive_avg_pool{axes}d", randn(*SHAPES[axes]), size)
+    _check(f"adaptive_max_pool{axes}d", distinct(*SHAPES[axes]), size)
+
+
+@pytest.mark.parametrize(("axes", "size"), CASES)
+def test_indices(axes, size):
+    x = distinct(*SHAPES[axes])
+    values, indices = getattr(F, f"adaptive_max_pool{axes}d")(x, size, return_indices=True)
+    assert indices.dtype == np.int64
+    found = np.take_along_axis(x.reshape(*x.shape[:2], -1), indices.numpy().reshape(*x.shape[:2], -1), 2)
+    assert np.array_equal(found.reshape(values.shape), values)
+    one = getattr(F, f"adaptive_max_pool{axes}d")(x[0], size, return_indices=True)
+    assert np.array_equal(one[1], indices.numpy()[0])
 
 
 @pytest.mark.parametrize("name", ["adaptive_avg_pool2d", "adaptive_max_pool2d"])
@@ -55,21 +72,13 @@ def test_bad_input(name):
         function(np.zeros((1, 2, 6, 6), np.int64), 2)
 
 
-def test_layers():
-    x = distinct(2, 3, 7, 5)
-    assert np.array_equal(layers.AdaptiveAvgPool2d((3, None))(x), F.adaptive_avg_pool2d(x, (3, 5)))
-    assert np.array_equal(layers.AdaptiveMaxPool2d(2)(x), F.adaptive_max_pool2d(x, 2))
-    assert repr(layers.AdaptiveAvgPool2d((6, 6))) == "AdaptiveAvgPool2d(output_size=(6, 6))"
-
-
-@pytest.mark.parametrize("size", SIZES, ids=str)
-def test_as_torch(size):
-    torch = pytest.importorskip("torch")
-    x = randn(2, 5, 8, 6)
-    for name in ("adaptive_avg_pool2d", "adaptive_max_pool2d"):
-        ours, theirs = Tensor(x, requires_grad=True), torch.tensor(x, requires_grad=True)
-        out, other = getattr(F, name)(ours, size), getattr(torch.nn.functional, name)(theirs, size)
-        np.testing.assert_allclose(out.detach(), other.detach(), rtol=1e-14, atol=1e-14)
-        out.backward(np.ones(out.shape))
-        other.sum().backward()
-        np.testing.assert_allclose(ours.grad, theirs.grad, rtol=1e-14, atol=1e-14)
+@pytest.mark.parametrize("axes", [1, 2, 3])
+def test_layers(axes):
+    x = distinct(*SHAPES[axes])
+    mean, largest = (getattr(layers, f"Adaptive{name}Pool{axes}d") for name in ("Avg", "Max"))
+    assert np.array_equal(mean((3,) * axes)(x), getattr(F, f"adaptive_avg_pool{axes}d")(x, 3))
+    assert np.array_equal(largest(2)(x), getattr(F, f"adaptive_max_pool{axes}d")(x, 2))
+    assert largest(2, return_indices=True)(x)[1].dtype == np.int64
+    assert repr(mean(6)) == f"AdaptiveAvgPool{axes}d(output_size=6)"
+    with pytest.raises(TypeError, match="return_indices"):
+        largest(2, return_indices=1)(x)

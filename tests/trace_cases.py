@@ -4,19 +4,25 @@ An axis of length N, and no other axis, is the batch; an array whose dtype matte
 """
 
 N = 7
-IMAGE, ROWS = (N, 4, 6, 6), (N, 8)
+IMAGE, ROWS, VOLUME = (N, 4, 6, 6), (N, 8), (N, 2, 3, 4, 5)
 LABELS = ((N,), "int64")
 
 CASES = {
     "abs": ([ROWS], {}),
+    "adaptive_avg_pool1d": ([(N, 4, 6)], {"output_size": 4}),
     "adaptive_avg_pool2d": ([IMAGE], {"output_size": (2, None)}),
+    "adaptive_avg_pool3d": ([VOLUME], {"output_size": (1, None, 2)}),
+    "adaptive_max_pool1d": ([(N, 4, 6)], {"output_size": 3, "return_indices": True}),
     "adaptive_max_pool2d": ([IMAGE], {"output_size": 4}),
+    "adaptive_max_pool3d": ([VOLUME], {"output_size": 2}),
     "add": ([IMAGE, (4, 1, 1)], {}),
     "amax": ([ROWS], {"dim": 1}),
     "amin": ([ROWS], {"dim": 1, "keepdim": True}),
     "argmax": ([ROWS], {"dim": 1}),
     "argmin": ([ROWS], {"dim": 1, "keepdim": True}),
+    "avg_pool1d": ([(N, 4, 6)], {"kernel_size": 3}),
     "avg_pool2d": ([IMAGE], {"kernel_size": 2}),
+    "avg_pool3d": ([VOLUME], {"kernel_size": 2}),
     "cat": ([[IMAGE, IMAGE]], {"dim": 1}),
     "batch_norm": ([IMAGE, (4,), (4,), (4,), (4,)], {}),
     "center_crop": ([IMAGE], {"output_size": 3}),
@@ -42,7 +48,12 @@ CASES = {
     "lt": ([ROWS], {"other": 0}),
     "matmul": ([ROWS, (8, 5)], {}),
     "max": ([ROWS], {"dim": 1}),
+    "max_pool1d": ([(N, 4, 6)], {"kernel_size": 2, "return_indices": True}),
     "max_pool2d": ([IMAGE], {"kernel_size": 3, "stride": 2, "ceil_mode": True}),
+    "max_pool3d": ([VOLUME], {"kernel_size": 2}),
+    "max_unpool1d": ([(N, 4, 3), ((N, 4, 3), "int64")], {"kernel_size": 2}),
+    "max_unpool2d": ([IMAGE, (IMAGE, "int64")], {"kernel_size": 2, "output_size": (13, 12)}),
+    "max_unpool3d": ([VOLUME, (VOLUME, "int64")], {"kernel_size": 2}),
     "mean": ([IMAGE], {"dim": (2, 3)}),
     "min": ([ROWS], {"dim": 1, "keepdim": True}),
     "mul": ([ROWS, (1, 8)], {}),

@@ -13,6 +13,7 @@ from fastconv.functional import (
     rearrange,
     reduce,
     shape,
+    unpool,
 )
 from fastconv.functional import linear as linear_functions
 from fastconv.functional.activation import *  # noqa: F403
@@ -27,6 +28,7 @@ from fastconv.functional.pool import *  # noqa: F403
 from fastconv.functional.rearrange import *  # noqa: F403
 from fastconv.functional.reduce import *  # noqa: F403
 from fastconv.functional.shape import *  # noqa: F403
+from fastconv.functional.unpool import *  # noqa: F403
 
 __all__ = [
     *activation.__all__,
@@ -41,6 +43,7 @@ __all__ = [
     *rearrange.__all__,
     *reduce.__all__,
     *shape.__all__,
+    *unpool.__all__,
 ]
 
 operators.install()

@@ -12,7 +12,7 @@ from fastconv import _kernels
 from fastconv.autograd import record
 from fastconv.tensor import Tensor
 
-__all__ = ["Matrix", "adaptive_bins", "mean_matrix", "pick", "resample"]
+__all__ = ["Matrix", "adaptive_bins", "apply", "mean_matrix", "pick", "resample"]
 
 
 class Matrix:
@@ -86,12 +86,15 @@ def resample(input: Any, x: np.ndarray, matrices: Sequence[Matrix | None]) -> Te
     matrices : sequence
         For the spatial axes in order.
     """
-    out = _apply(x, matrices)
+    out = apply(x, matrices)
     back = [None if m is None else m.T for m in matrices] if isinstance(input, Tensor) and input.requires_grad else []
-    return record(out, lambda grad: (_apply(grad, back),), (input,))
+    return record(out, lambda grad: (apply(grad, back),), (input,))
 
 
-def _apply(x: np.ndarray, matrices: Sequence[Matrix | None]) -> np.ndarray:
+def apply(x: np.ndarray, matrices: Sequence[Matrix | None]) -> np.ndarray:
+    """Return images (N, C, ...) after one matrix for each spatial axis; None leaves an axis as it is."""
+    if all(matrix is None for matrix in matrices):
+        return x
     if x.ndim == 4:
         x = _kernels.channels_last(x)
     x = np.ascontiguousarray(np.moveaxis(x, 1, -1))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from fastconv._kernels import Window, plain_ints
-from fastconv.checks import pair
+from fastconv.checks import integers, pair
 from fastconv.errors import ShapeError
 
-__all__ = ["window"]
+__all__ = ["Windows", "window", "windows"]
 
 _MOST_ELEMENTS = 2**59  # of up to eight bytes: a size in bytes fits 62 bits
 
@@ -104,3 +104,92 @@ def _window(
 
 
 _known = lru_cache(maxsize=1024, typed=True)(_window)
+
+
+class Windows(NamedTuple):
+    """Windows over one, two or three axes, as windows over images that are slid one after the other.
+
+    Attributes
+    ----------
+    stages : tuple of Window
+        One, or for three axes two: over the planes (N D, C, H, W), then over the depth (N, C, D, H_out W_out). Channels
+        last, each is the same memory in another shape.
+    shape, out_shape : tuple of int
+        The input's and the result's, (N, C, ...).
+    kernel, stride, padding, dilation : tuple of int
+        For each axis.
+    """
+
+    stages: tuple[Window, ...]
+    shape: tuple[int, ...]
+    out_shape: tuple[int, ...]
+    kernel: tuple[int, ...]
+    stride: tuple[int, ...]
+    padding: tuple[int, ...]
+    dilation: tuple[int, ...]
+
+
+def windows(
+    op: str,
+    axes: int,
+    shape: tuple[int, ...],
+    kernel_size: Any,
+    stride: Any,
+    padding: Any,
+    dilation: Any = 1,
+    ceil_mode: bool = False,
+) -> Windows:
+    """Return where the windows of a pooling over `axes` axes lie; errors as :func:`window`.
+
+    Parameters
+    ----------
+    op : str
+        Name of the operation, for messages.
+    axes : {1, 2, 3}
+        How many axes windows slide along.
+    shape : tuple of int
+        The input's, (N, C, ...).
+    kernel_size, stride, padding, dilation : int or sequence of int
+        As the user gave them; no stride is as much as `kernel_size`.
+    ceil_mode : bool
+        Whether to round the output size up.
+    """
+    find = _known_windows if plain_ints(kernel_size, stride or 1, padding, dilation) else _windows
+    return find(op, axes, shape, kernel_size, stride, padding, dilation, ceil_mode)
+
+
+def _windows(
+    op: str,
+    axes: int,
+    shape: tuple[int, ...],
+    kernel_size: Any,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    ceil_mode: bool,
+) -> Windows:
+    if len(shape) != axes + 2 or min(shape[1:]) < 1:
+        names = ", ".join("DHW"[-axes:] if axes > 1 else "L")
+        raise ShapeError(f"{op}: input must be (N, C, {names}) with at least 1 of all but N, got shape {shape}")
+    kernel = integers(kernel_size, axes, op, "kernel_size")
+    strides = kernel if stride is None else integers(stride, axes, op, "stride")
+    pads = integers(padding, axes, op, "padding", 0)
+    steps = integers(dilation, axes, op, "dilation")
+    batch, channels, *size = shape
+    options = (kernel, strides, pads, steps)
+    if axes == 3:
+        images = (batch * size[0], channels, *size[1:])
+        planes = window(op, images, kernel[1:], strides[1:], pads[1:], steps[1:], ceil_mode, True)
+        h, w = planes.out_shape[2:]
+        columns = (batch, channels, size[0], h * w)
+        depth = window(op, columns, (kernel[0], 1), (strides[0], 1), (pads[0], 0), (steps[0], 1), ceil_mode, True)
+        return Windows((planes, depth), shape, (batch, channels, depth.out_shape[2], h, w), *options)
+    if axes == 1:
+        rows = (batch, channels, 1, size[0])
+        row = window(op, rows, (1, *kernel), (1, *strides), (0, *pads), (1, *steps), ceil_mode, True)
+        return Windows((row,), shape, (batch, channels, row.out_shape[3]), *options)
+    image = window(op, shape, *options, ceil_mode, True)
+    return Windows((image,), shape, image.out_shape, *options)
+
+
+_known_windows = lru_cache(maxsize=1024, typed=True)(_windows)

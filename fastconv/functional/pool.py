@@ -1,4 +1,4 @@
-"""Pooling: the largest or the mean value of each window that slides over an image."""
+"""Pooling: the largest or the mean value of each window that slides over one, two or three axes."""
 
 from __future__ import annotations
 
@@ -6,27 +6,48 @@ from typing import Any
 
 import numpy as np
 
-from fastconv import _kernels, checks
-from fastconv._kernels import channels_last, empty_channels_last
+from fastconv import checks
 from fastconv.autograd import as_array, needs_grad, record
-from fastconv.functional._window import window
+from fastconv.functional._pool import averages, averages_grad, maxima, maxima_grad, positions
+from fastconv.functional._window import windows
 from fastconv.functional.shape import squeeze, unsqueeze
-from fastconv.tensor import Tensor
+from fastconv.tensor import Tensor, wrap
 from fastconv.tracing import traced, tracing
 
-__all__ = ["avg_pool2d", "max_pool2d"]
+__all__ = ["avg_pool1d", "avg_pool2d", "avg_pool3d", "max_pool1d", "max_pool2d", "max_pool3d"]
 
-_BYTE = np.dtype(np.uint8)
+_INDEX = np.dtype(np.int64)
+_Size = int | tuple[int, ...]
+
+
+def max_pool1d(
+    input: Any,
+    kernel_size: _Size,
+    stride: _Size | None = None,
+    padding: _Size = 0,
+    dilation: _Size = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> Any:
+    """Return the largest value of each window over (N, C, L) or (C, L); see :func:`max_pool2d`.
+
+    Examples
+    --------
+    >>> max_pool1d([[1.0, 3.0, 2.0]], 2, 1)
+    tensor([[3., 3.]])
+    """
+    return _max("max_pool1d", 1, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
 
 
 def max_pool2d(
     input: Any,
-    kernel_size: int | tuple[int, int],
-    stride: int | tuple[int, int] | None = None,
-    padding: int | tuple[int, int] = 0,
-    dilation: int | tuple[int, int] = 1,
+    kernel_size: _Size,
+    stride: _Size | None = None,
+    padding: _Size = 0,
+    dilation: _Size = 1,
     ceil_mode: bool = False,
-) -> Tensor:
+    return_indices: bool = False,
+) -> Any:
     """Return the largest value of each window.
 
     Padding counts as minus infinity. The gradient goes to the first of several maxima. NaN counts as larger than
@@ -46,10 +67,14 @@ def max_pool2d(
         Steps from tap to tap inside a window.
     ceil_mode : bool
         Whether the output size is rounded up, as far as every window starts inside the input or its left padding.
+        Windows at the edge see the image alone. Texts that pad odd images with zeros instead get 0 where the edge is
+        negative: :class:`~fastconv.layers.ZeroPad2d` in front does that.
+    return_indices : bool
+        Whether to return as well where the maxima are: int64, ``y * W + x`` in their channel.
 
     Returns
     -------
-    Tensor
+    Tensor, or pair of Tensor
         (N, C, H_out, W_out), stored channels last; see :func:`fastconv.functional.conv2d` for the sizes.
 
     Raises
@@ -61,33 +86,88 @@ def max_pool2d(
 
     Examples
     --------
-    >>> max_pool2d([[[1.0, 2.0], [3.0, 4.0]]], 2)
-    tensor([[[4.]]])
+    >>> max_pool2d([[[1.0, 2.0], [3.0, 4.0]]], 2, return_indices=True)
+    (tensor([[[4.]]]), tensor([[[3]]]))
+    >>> edge = [[[-3.0]]]
+    >>> max_pool2d(edge, 2, ceil_mode=True)
+    tensor([[[-3.]]])
     """
-    x = as_array(input, "max_pool2d", "input")
-    if x.ndim == 3:
-        return squeeze(max_pool2d(unsqueeze(input, 0), kernel_size, stride, padding, dilation, ceil_mode), 0)
-    stride = kernel_size if stride is None else stride
-    where = window("max_pool2d", x.shape, kernel_size, stride, padding, dilation, ceil_mode, True)
+    return _max("max_pool2d", 2, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
+
+
+def max_pool3d(
+    input: Any,
+    kernel_size: _Size,
+    stride: _Size | None = None,
+    padding: _Size = 0,
+    dilation: _Size = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> Any:
+    """Return the largest value of each window over (N, C, D, H, W) or (C, D, H, W); see :func:`max_pool2d`.
+
+    Indices are ``(z * H + y) * W + x``.
+
+    Examples
+    --------
+    >>> max_pool3d([[[[1.0, 2.0]], [[4.0, 3.0]]]], (2, 1, 1))
+    tensor([[[[4., 3.]]]])
+    """
+    return _max("max_pool3d", 3, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
+
+
+def _max(
+    op: str,
+    axes: int,
+    input: Any,
+    kernel_size: _Size,
+    stride: _Size | None,
+    padding: _Size,
+    dilation: _Size,
+    ceil_mode: bool,
+    return_indices: bool,
+) -> Any:
+    x = as_array(input, op, "input")
+    if x.ndim == axes + 1:
+        one = unsqueeze(input, 0)
+        found = _max(op, axes, one, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
+        return (squeeze(found[0], 0), squeeze(found[1], 0)) if return_indices else squeeze(found, 0)
+    where = windows(op, axes, x.shape, kernel_size, stride, padding, dilation, ceil_mode)
+    if not isinstance(return_indices, bool):
+        raise TypeError(f"{op}: return_indices must be True or False, got {return_indices!r}")
     if tracing():
-        return traced("max_pool2d", locals(), where.out_shape, x.dtype)
-    out = empty_channels_last(where.out_shape, x.dtype)
-    winners: Any = _kernels.empty((where.winner_bytes,), _BYTE) if needs_grad(input) else None
-    _kernels.max_pool2d(where, channels_last(x), out, winners)
+        shape, dtype = where.out_shape, x.dtype
+        if return_indices:
+            return traced(op, locals(), (shape, shape), (dtype, _INDEX))
+        return traced(op, locals(), shape, dtype)
+    out, winners = maxima(where, x, return_indices or needs_grad(input))
+    result = record(out, lambda grad: (maxima_grad(where, winners, grad),), (input,))
+    return (result, wrap(positions(where, winners))) if return_indices else result
 
-    def backward(grad: np.ndarray) -> tuple[np.ndarray]:
-        grad_x = empty_channels_last(where.shape, grad.dtype)
-        _kernels.max_pool2d_grad(where, channels_last(grad), winners, grad_x)
-        return (grad_x,)
 
-    return record(out, backward, (input,))
+def avg_pool1d(
+    input: Any,
+    kernel_size: _Size,
+    stride: _Size | None = None,
+    padding: _Size = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+) -> Tensor:
+    """Return the mean of each window over (N, C, L) or (C, L); see :func:`avg_pool2d`.
+
+    Examples
+    --------
+    >>> avg_pool1d([[1.0, 3.0, 2.0]], 2, 1)
+    tensor([[2. , 2.5]])
+    """
+    return _avg("avg_pool1d", 1, input, kernel_size, stride, padding, ceil_mode, count_include_pad, None)
 
 
 def avg_pool2d(
     input: Any,
-    kernel_size: int | tuple[int, int],
-    stride: int | tuple[int, int] | None = None,
-    padding: int | tuple[int, int] = 0,
+    kernel_size: _Size,
+    stride: _Size | None = None,
+    padding: _Size = 0,
     ceil_mode: bool = False,
     count_include_pad: bool = True,
     divisor_override: int | None = None,
@@ -102,7 +182,8 @@ def avg_pool2d(
         As for :func:`max_pool2d`; padding counts as 0.
     count_include_pad : bool
         Whether the padding counts in the number that a window's sum is divided by. What `ceil_mode` adds beyond the
-        padding never does.
+        padding never does: an odd edge has the mean of what is there, where :class:`~fastconv.layers.ZeroPad2d` in
+        front gives the mean with zeros.
     divisor_override : int, optional
         Divide all sums by this instead.
 
@@ -123,25 +204,49 @@ def avg_pool2d(
     >>> avg_pool2d([[[1.0, 2.0], [3.0, 4.0]]], 2)
     tensor([[[2.5]]])
     """
-    x = as_array(input, "avg_pool2d", "input")
-    if x.ndim == 3:
-        out3 = avg_pool2d(
-            unsqueeze(input, 0), kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override
-        )
-        return squeeze(out3, 0)
-    stride = kernel_size if stride is None else stride
-    where = window("avg_pool2d", x.shape, kernel_size, stride, padding, 1, ceil_mode, True)
+    return _avg("avg_pool2d", 2, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
+
+
+def avg_pool3d(
+    input: Any,
+    kernel_size: _Size,
+    stride: _Size | None = None,
+    padding: _Size = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+    divisor_override: int | None = None,
+) -> Tensor:
+    """Return the mean of each window over (N, C, D, H, W) or (C, D, H, W); see :func:`avg_pool2d`.
+
+    Examples
+    --------
+    >>> avg_pool3d([[[[1.0, 2.0]], [[4.0, 3.0]]]], (2, 1, 1))
+    tensor([[[[2.5, 2.5]]]])
+    """
+    return _avg("avg_pool3d", 3, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
+
+
+def _avg(
+    op: str,
+    axes: int,
+    input: Any,
+    kernel_size: _Size,
+    stride: _Size | None,
+    padding: _Size,
+    ceil_mode: bool,
+    count_include_pad: bool,
+    divisor_override: int | None,
+) -> Tensor:
+    x = as_array(input, op, "input")
+    if x.ndim == axes + 1:
+        one = unsqueeze(input, 0)
+        found = _avg(op, axes, one, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
+        return squeeze(found, 0)
+    where = windows(op, axes, x.shape, kernel_size, stride, padding, 1, ceil_mode)
     if not isinstance(count_include_pad, bool):
-        raise TypeError(f"avg_pool2d: count_include_pad must be True or False, got {count_include_pad!r}")
-    divisor = 0 if divisor_override is None else checks.integer(divisor_override, "avg_pool2d", "divisor_override")
+        raise TypeError(f"{op}: count_include_pad must be True or False, got {count_include_pad!r}")
+    divisor = 0 if divisor_override is None else checks.integer(divisor_override, op, "divisor_override")
     if tracing():
-        return traced("avg_pool2d", locals(), where.out_shape, x.dtype)
-    out = empty_channels_last(where.out_shape, x.dtype)
-    _kernels.avg_pool2d(where, channels_last(x), out, count_include_pad, divisor)
-
-    def backward(grad: np.ndarray) -> tuple[np.ndarray]:
-        grad_x = empty_channels_last(where.shape, grad.dtype)
-        _kernels.avg_pool2d_grad(where, channels_last(grad), grad_x, count_include_pad, divisor)
-        return (grad_x,)
-
-    return record(out, backward, (input,))
+        return traced(op, locals(), where.out_shape, x.dtype)
+    out = averages(where, x, count_include_pad, divisor)
+    return record(out, lambda grad: (averages_grad(where, grad, count_include_pad, divisor),), (input,))

@@ -1,7 +1,14 @@
 """Layers: parameters, and one call into `functional` each."""
 
 from fastconv.layers.activation import LogSoftmax, ReLU, Sigmoid, Softmax, Tanh
-from fastconv.layers.adaptive import AdaptiveAvgPool2d, AdaptiveMaxPool2d
+from fastconv.layers.adaptive import (
+    AdaptiveAvgPool1d,
+    AdaptiveAvgPool2d,
+    AdaptiveAvgPool3d,
+    AdaptiveMaxPool1d,
+    AdaptiveMaxPool2d,
+    AdaptiveMaxPool3d,
+)
 from fastconv.layers.container import Branches, ModuleDict, ModuleList, Sequential
 from fastconv.layers.conv import Conv1d, Conv2d, Conv3d
 from fastconv.layers.dropout import Dropout
@@ -26,7 +33,17 @@ from fastconv.layers.padding import (
     ZeroPad2d,
     ZeroPad3d,
 )
-from fastconv.layers.pool import AvgPool2d, MaxPool2d
+from fastconv.layers.pool import (
+    AvgPool1d,
+    AvgPool2d,
+    AvgPool3d,
+    MaxPool1d,
+    MaxPool2d,
+    MaxPool3d,
+    MaxUnpool1d,
+    MaxUnpool2d,
+    MaxUnpool3d,
+)
 from fastconv.layers.shape import (
     Add,
     CenterCrop,
@@ -41,10 +58,16 @@ from fastconv.layers.shape import (
 from fastconv.parameter import Parameter
 
 __all__ = [
+    "AdaptiveAvgPool1d",
     "AdaptiveAvgPool2d",
+    "AdaptiveAvgPool3d",
+    "AdaptiveMaxPool1d",
     "AdaptiveMaxPool2d",
+    "AdaptiveMaxPool3d",
     "Add",
+    "AvgPool1d",
     "AvgPool2d",
+    "AvgPool3d",
     "BatchNorm1d",
     "BatchNorm2d",
     "BatchNorm3d",
@@ -68,7 +91,12 @@ __all__ = [
     "Identity",
     "Linear",
     "LogSoftmax",
+    "MaxPool1d",
     "MaxPool2d",
+    "MaxPool3d",
+    "MaxUnpool1d",
+    "MaxUnpool2d",
+    "MaxUnpool3d",
     "Module",
     "ModuleDict",
     "ModuleList",
