@@ -129,7 +129,7 @@ def test_tiles_keep_their_sums_in_registers():
     code = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     wide = re.compile(r"%[yz]mm|\bq\d+")  # scalar's tile is larger than its registers, on purpose
     tiles = 0
-    for name, body in re.findall(r"^[0-9a-f]+ <(tile_\d+x\d+)[^>]*>:\n(.*?)\n\n", code, re.M | re.S):
+    for name, body in re.findall(r"^[0-9a-f]+ <((?:tile|beside)_\d+x\d+)[^>]*>:\n(.*?)\n\n", code, re.M | re.S):
         vector = [line for line in body.splitlines() if wide.search(line)]
         assert [line for line in vector if "(%rsp" in line or "[sp" in line] == [], name
         tiles += bool(vector)

@@ -20,6 +20,8 @@
 #include "depthwise.c"
 #include "conv_narrow.c"
 #include "conv_entry.c"
+#include "transpose.c"
+#include "conv_pack.c"
 #include "conv_weight.c"
 #include "winograd_transform.c"
 #include "winograd.c"

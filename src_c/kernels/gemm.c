@@ -18,6 +18,7 @@ typedef struct {
   ptrdiff_t b_step, b_skip; /* from one product to the next, and what is left out between two segments */
   real *c;
   const ptrdiff_t *c_row;
+  ptrdiff_t c_step;  /* from row to row, where rows lie side by side in A */
   ptrdiff_t columns; /* columns stored; the tile has one vector if they fit into it */
   const real *bias;  /* one a column, or NULL; the sums start from it */
   int accumulate;    /* add to what C holds */
@@ -88,36 +89,117 @@ typedef void (*fc_tile_function)(const fc_tile *, const ptrdiff_t *a_row, const 
                                                                 const ptrdiff_t *c_row) {                 \
     tile_body(rows, vectors, t, a_row, c_row);                                                            \
   }
-#define FC_TILE_NAME(rows, vectors) [rows][vectors - 1] = tile_##rows##x##vectors,
-
+#define FC_TILE_NAME(rows, vectors) [vectors - 1][rows] = tile_##rows##x##vectors,
 #define FC_ROWS_4(X, v) X(1, v) X(2, v) X(3, v) X(4, v)
 #define FC_ROWS_6(X, v) FC_ROWS_4(X, v) X(5, v) X(6, v)
 #define FC_ROWS_8(X, v) FC_ROWS_6(X, v) X(7, v) X(8, v)
-#define FC_ROWS_14(X, v) FC_ROWS_8(X, v) X(9, v) X(10, v) X(11, v) X(12, v) X(13, v) X(14, v)
+#define FC_ROWS_10(X, v) FC_ROWS_8(X, v) X(9, v) X(10, v)
+#define FC_ROWS_12(X, v) FC_ROWS_10(X, v) X(11, v) X(12, v)
+#define FC_ROWS_14(X, v) FC_ROWS_12(X, v) X(13, v) X(14, v)
+#define FC_ROWS_16(X, v) FC_ROWS_14(X, v) X(15, v) X(16, v)
+#define FC_ROWS_28(X, v) \
+  FC_ROWS_16(X, v)       \
+  X(17, v) X(18, v) X(19, v) X(20, v) X(21, v) X(22, v) X(23, v) X(24, v) X(25, v) X(26, v) X(27, v) X(28, v)
 #define FC_CAT_(a, b) a##b
 #define FC_CAT(a, b) FC_CAT_(a, b)
 #define FC_ROWS FC_CAT(FC_ROWS_, FC_MR)
 #if FC_NV == 2
-#define FC_TILES(X) FC_ROWS(X, 1) FC_ROWS(X, 2)
+#define FC_MORE(X) FC_ROWS(X, 2)
 #else
-#define FC_TILES(X) \
-  FC_ROWS(X, 1) FC_ROWS(X, 2) FC_ROWS(X, 3) FC_ROWS(X, 4) FC_ROWS(X, 5) FC_ROWS(X, 6) FC_ROWS(X, 7) FC_ROWS(X, 8)
+#define FC_MORE(X) FC_ROWS(X, 2) FC_ROWS(X, 3) FC_ROWS(X, 4) FC_ROWS(X, 5) FC_ROWS(X, 6) FC_ROWS(X, 7) FC_ROWS(X, 8)
 #endif
 
-FC_TILES(FC_TILE)
-static const fc_tile_function tile_functions[FC_MR + 1][FC_NV] = {FC_TILES(FC_TILE_NAME)};
+FC_ROWS(FC_TILE, 1)
+FC_MORE(FC_TILE)
+static const fc_tile_function tile_functions[FC_NV][FC_MR + 1] = {FC_ROWS(FC_TILE_NAME, 1) FC_MORE(FC_TILE_NAME)};
 
 /* All rows against one panel of `t->columns` columns: tiles of nearly equal height. */
 static void run_tiles(const fc_tile *t, ptrdiff_t rows, const ptrdiff_t *a_row, const ptrdiff_t *c_row) {
   if (rows == 0) return;
   const ptrdiff_t tiles = (rows + FC_MR - 1) / FC_MR, height = rows / tiles, taller = rows % tiles;
-  const fc_tile_function *functions = &tile_functions[0][(t->columns - 1) / VL];
+  const fc_tile_function *functions = tile_functions[(t->columns - 1) / VL];
   for (ptrdiff_t tile = 0, m = 0; tile < tiles; tile++) {
     const ptrdiff_t here = height + (tile < taller);
-    functions[here * FC_NV](t, a_row + m, c_row + m);
+    functions[here](t, a_row + m, c_row + m);
     m += here;
   }
 }
+
+#if FC_MR_BESIDE
+
+/* The sums alone, for rows that lie side by side in A: row m is at a[m], and its result at c[m * c_step]. One pointer
+ * serves all rows, where tile_body has to fetch most of its pointers from memory. */
+FC_INLINE void beside_body(const int rows, const int vectors, const fc_tile *t, const real *a, real *c) {
+  vec sum[FC_MR_BESIDE][FC_NV];
+  const ptrdiff_t tail = t->columns - (vectors - 1) * VL;
+  FC_UNROLL(32)
+  for (int m = 0; m < rows; m++) FC_UNROLL(8)
+  for (int v = 0; v < vectors; v++) sum[m][v] = v_zero();
+  const real *b = t->b;
+  const ptrdiff_t a_step = t->a_step, b_step = t->b_step;
+  for (ptrdiff_t s = 0; s < t->segments; s++) {
+    const real *from = a + t->segment[s];
+    for (ptrdiff_t k = t->length; k > 0; k--) {
+      vec weight[FC_NV];
+      FC_UNROLL(8)
+      for (int v = 0; v < vectors; v++) weight[v] = v_load(b + v * VL);
+      FC_UNROLL(32)
+      for (int m = 0; m < rows; m++) {
+        const vec value = v_set1(from[m]);
+        FC_UNROLL(8)
+        for (int v = 0; v < vectors; v++) sum[m][v] = v_fma(value, weight[v], sum[m][v]);
+      }
+      from += a_step;
+      b += b_step;
+    }
+    b += t->b_skip;
+  }
+  FC_UNROLL(32)
+  for (int m = 0; m < rows; m++, c += t->c_step) FC_UNROLL(8)
+  for (int v = 0; v < vectors; v++) {
+    const ptrdiff_t n = v + 1 < vectors ? VL : tail;
+    v_store_n(c + v * VL, t->accumulate ? v_add(sum[m][v], v_load_n(c + v * VL, n)) : sum[m][v], n);
+  }
+}
+
+typedef void (*fc_beside_function)(const fc_tile *, const real *a, real *c);
+
+#define FC_BESIDE(rows, vectors)                                                                              \
+  static __attribute__((noinline)) void beside_##rows##x##vectors(const fc_tile *t, const real *a, real *c) { \
+    beside_body(rows, vectors, t, a, c);                                                                      \
+  }
+#define FC_BESIDE_NAME(rows, vectors) [vectors - 1][rows] = beside_##rows##x##vectors,
+#define FC_ROWS_BESIDE FC_CAT(FC_ROWS_, FC_MR_BESIDE)
+
+FC_ROWS_BESIDE(FC_BESIDE, 1)
+FC_MORE(FC_BESIDE)
+static const fc_beside_function beside_functions[FC_NV][FC_MR_BESIDE + 1] = {FC_ROWS_BESIDE(FC_BESIDE_NAME, 1)
+                                                                                 FC_MORE(FC_BESIDE_NAME)};
+
+/* All rows that lie side by side in A, from t->a on, their results t->c_step apart. */
+static void run_tiles_beside(const fc_tile *t, ptrdiff_t rows) {
+  if (rows == 0) return;
+  const ptrdiff_t vectors = (t->columns - 1) / VL + 1, most = vectors == 1 ? FC_MR_BESIDE : FC_MR;
+  const ptrdiff_t tiles = (rows + most - 1) / most, height = rows / tiles, taller = rows % tiles;
+  const fc_beside_function *functions = beside_functions[vectors - 1];
+  for (ptrdiff_t tile = 0, m = 0; tile < tiles; tile++) {
+    const ptrdiff_t here = height + (tile < taller);
+    functions[here](t, t->a + m, t->c + m * t->c_step);
+    m += here;
+  }
+}
+
+#else /* by pointers as well: GCC 12 makes plain C's vectors of such rows itself, and reads beyond the last */
+
+static void run_tiles_beside(const fc_tile *t, ptrdiff_t rows) {
+  ptrdiff_t a_row[FC_MR], c_row[FC_MR];
+  for (ptrdiff_t m = 0; m < rows; m += FC_MR) {
+    for (ptrdiff_t i = 0; i < FC_MR; i++) a_row[i] = m + i, c_row[i] = (m + i) * t->c_step;
+    run_tiles(t, rows - m < FC_MR ? rows - m : FC_MR, a_row, c_row);
+  }
+}
+
+#endif
 
 FC_INLINE ptrdiff_t min_size(ptrdiff_t a, ptrdiff_t b) { return a < b ? a : b; }
 FC_INLINE ptrdiff_t max_size(ptrdiff_t a, ptrdiff_t b) { return a > b ? a : b; }

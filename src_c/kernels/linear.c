@@ -126,12 +126,19 @@ static void product_block(const real *a, ptrdiff_t rows, ptrdiff_t a_row_step, p
                   .b = b + column,
                   .b_step = columns,
                   .c = c + column,
+                  .c_step = columns,
                   .columns = here};
   if (here < width) {
     for (ptrdiff_t j = 0; j < depth; j++)
       for (ptrdiff_t n = 0; n < width; n++) tail[j * width + n] = n < here ? b[j * columns + column + n] : 0;
     tile.b = tail;
     tile.b_step = width;
+  }
+  if (a_row_step == 1) {
+    enum { ROWS = 8 * FC_MR };
+    for (ptrdiff_t m = 0; m < rows && !fc_stopping(); m += ROWS, tile.a += ROWS, tile.c += ROWS * columns)
+      run_tiles_beside(&tile, min_size(ROWS, rows - m));
+    return;
   }
   ptrdiff_t a_row[FC_MR], c_row[FC_MR];
   for (ptrdiff_t m = 0; m < rows; m += FC_MR) {

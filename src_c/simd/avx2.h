@@ -10,6 +10,7 @@
 #define FC_ISA avx2
 #define FC_MR 6 /* 6 x 2 accumulators, 2 weights, 1 broadcast of 16 registers */
 #define FC_NV 2
+#define FC_MR_BESIDE 12
 #define FC_INLINE static inline __attribute__((always_inline, unused))
 #define FC_WHOLE(n) (__builtin_constant_p(n) && (n) == VL) /* known at compile time to be a whole vector */
 

@@ -9,6 +9,7 @@
 #define FC_ISA avx512
 #define FC_MR 14 /* 14 x 2 accumulators, 2 weights, 1 broadcast: the 32 registers; feature maps are 7 * 2^k wide */
 #define FC_NV 2
+#define FC_MR_BESIDE 28
 #define FC_INLINE static inline __attribute__((always_inline, unused))
 #define FC_WHOLE(n) (__builtin_constant_p(n) && (n) == VL) /* known at compile time to be a whole vector */
 

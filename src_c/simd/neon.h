@@ -10,6 +10,7 @@
 #define FC_ISA neon
 #define FC_MR 8 /* 8 x 2 accumulators of 32 registers: with 24 of them GCC 12 spills */
 #define FC_NV 2
+#define FC_MR_BESIDE 16
 #define FC_INLINE static inline __attribute__((always_inline, unused))
 #define FC_WHOLE(n) (__builtin_constant_p(n) && (n) == VL) /* known at compile time to be a whole vector */
 

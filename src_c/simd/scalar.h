@@ -4,6 +4,8 @@
  *   vec, VL       a vector and the number of elements it holds (here 1)
  *   mask          the result of a comparison, one truth value an element
  *   FC_MR, FC_NV  the register tile of the micro-kernel: FC_MR rows times FC_NV vectors
+ *   FC_MR_BESIDE  rows of a tile of one vector, where rows lie side by side and share a pointer;
+ *                 0 for none such
  *
  * Loads and stores need no alignment. The `_n` forms touch the first n elements only, 0 <= n <= VL; what a
  * partial load leaves out is zero; with a constant n = VL they are the plain forms. v_max(a, b) and v_min(a, b) return
@@ -20,6 +22,7 @@
 #define VL 1
 #define FC_MR 4
 #define FC_NV 8
+#define FC_MR_BESIDE 0
 
 #if FC_DOUBLE
 typedef double real;
