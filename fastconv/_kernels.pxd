@@ -35,9 +35,9 @@ cdef extern from "fastconv.h" nogil:
         ptrdiff_t segments, rows, channels, groups, x_pitch, grad_pitch
         double eps
 
-    ctypedef struct fc_sgd:
-        double lr, momentum, dampening, weight_decay
-        int nesterov, first
+    ctypedef struct fc_update:
+        double lr, weight_decay, momentum, fresh, beta1, beta2, shrink, correction, eps
+        int nesterov, first, maximize
 
     ctypedef struct fc_table:
         const char *isa
@@ -102,8 +102,17 @@ cdef extern from "fastconv.h" nogil:
                                ptrdiff_t divisor) noexcept nogil
         int (*resample)(const void *x, void *out, ptrdiff_t outer, ptrdiff_t n, ptrdiff_t m, ptrdiff_t inner,
                         const int64_t *start, const int64_t *index, const double *weight) noexcept nogil
-        int (*sgd_update)(void *parameter, const void *grad, void *velocity, ptrdiff_t n,
-                          const fc_sgd *options) noexcept nogil
+        int (*sgd_update)(void *parameter, const void *grad, void *const *state, ptrdiff_t n,
+                          const fc_update *options) noexcept nogil
+        int (*adam_update)(void *parameter, const void *grad, void *const *state, ptrdiff_t n,
+                           const fc_update *options) noexcept nogil
+        int (*rmsprop_update)(void *parameter, const void *grad, void *const *state, ptrdiff_t n,
+                              const fc_update *options) noexcept nogil
+        int (*adagrad_update)(void *parameter, const void *grad, void *const *state, ptrdiff_t n,
+                              const fc_update *options) noexcept nogil
+        int (*adadelta_update)(void *parameter, const void *grad, void *const *state, ptrdiff_t n,
+                               const fc_update *options) noexcept nogil
+        int (*sum_squares)(const void *x, ptrdiff_t n, double *total) noexcept nogil
 
     ctypedef struct fc_isa:
         const char *name

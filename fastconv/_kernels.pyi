@@ -189,17 +189,26 @@ def avg_pool2d_grad(window: Window, grad: Array, grad_x: Array, count_include_pa
 def resample(
     x: Array, out: Array, outer: int, inner: int, start: Array, index: Array, weight: Array, columns: int
 ) -> None: ...
-def sgd_update(
+def optim_update(
+    rule: str,
     parameter: Array,
     grad: Array,
-    velocity: Array | None,
+    state: tuple[Array | None, ...],
+    *,
     lr: float,
-    momentum: float,
-    dampening: float,
-    weight_decay: float,
-    nesterov: bool,
-    first: bool,
+    weight_decay: float = 0,
+    momentum: float = 0,
+    fresh: float = 1,
+    beta1: float = 0,
+    beta2: float = 0,
+    shrink: float = 1,
+    correction: float = 1,
+    eps: float = 0,
+    nesterov: bool = False,
+    first: bool = False,
+    maximize: bool = False,
 ) -> None: ...
+def sum_squares(x: Array) -> float: ...
 
 # images
 def affine_warp(images: Array, matrices: Array, fill: float, out: Array) -> None: ...

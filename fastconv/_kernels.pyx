@@ -647,6 +647,7 @@ cdef extern from "numpy/arrayobject.h":
 
 ctypedef int (*unary_kernel)(const void *x, void *out, ptrdiff_t n) noexcept nogil
 ctypedef int (*binary_kernel)(const void *out, const void *grad, void *grad_x, ptrdiff_t n) noexcept nogil
+ctypedef int (*update_kernel)(void *, const void *, void *const *, ptrdiff_t, const fc_update *) noexcept nogil
 
 
 cdef bint is_dense(cnp.ndarray array) noexcept:
@@ -1102,18 +1103,58 @@ def resample(cnp.ndarray x not None, cnp.ndarray out not None, ptrdiff_t outer, 
 
 # --- optimisation ------------------------------------------------------------------------------------------
 
-def sgd_update(cnp.ndarray parameter not None, cnp.ndarray grad not None, cnp.ndarray velocity, double lr,
-               double momentum, double dampening, double weight_decay, bint nesterov, bint first):
-    """One step on `parameter` and, unless it is None, `velocity`, which is written only if this is the `first`."""
+def optim_update(str rule not None, cnp.ndarray parameter not None, cnp.ndarray grad not None, tuple state not None, *,
+                 double lr, double weight_decay=0, double momentum=0, double fresh=1, double beta1=0, double beta2=0,
+                 double shrink=1, double correction=1, double eps=0, bint nesterov=False, bint first=False,
+                 bint maximize=False):
+    """One step by a rule ("sgd", "adam", ...) on `parameter` and the arrays of `state`; None: it goes without."""
     cdef const fc_table *table = table_of(parameter)
     cdef ptrdiff_t n = cnp.PyArray_SIZE(parameter)
-    cdef fc_sgd options = fc_sgd(lr, momentum, dampening, weight_decay, nesterov, first)
-    if not same_layout(parameter, grad) or (velocity is not None and not same_layout(parameter, velocity)):
-        raise TypeError("sgd_update needs a parameter, a gradient and a velocity of one shape and layout")
+    cdef fc_update options = fc_update(lr, weight_decay, momentum, fresh, beta1, beta2, shrink, correction, eps,
+                                       nesterov, first, maximize)
+    cdef update_kernel kernel
+    cdef int kept, needed  # arrays of state: all that the rule knows, and the first ones that it cannot go without
+    if rule == "sgd":
+        kernel, kept, needed = table.sgd_update, 1, 0
+    elif rule == "adam":
+        kernel, kept, needed = table.adam_update, 3, 2
+    elif rule == "rmsprop":
+        kernel, kept, needed = table.rmsprop_update, 3, 1
+    elif rule == "adagrad":
+        kernel, kept, needed = table.adagrad_update, 1, 1
+    elif rule == "adadelta":
+        kernel, kept, needed = table.adadelta_update, 2, 2
+    else:
+        raise ValueError(f"no rule {rule!r}")
+    cdef void *arrays[3]
+    cdef cnp.ndarray array
+    cdef int i
+    for i in range(3):
+        arrays[i] = NULL
+    if len(state) != kept or any(state[i] is None for i in range(needed)) or not same_layout(parameter, grad):
+        raise TypeError(f"{rule} needs a gradient of the parameter's layout and {kept} arrays of state")
+    for i in range(kept):
+        array = state[i]
+        if array is not None:
+            if not same_layout(parameter, array):
+                raise TypeError(f"{rule} needs state of the parameter's layout")
+            arrays[i] = dense_target(array, table, n)
     cdef void *target = dense_target(parameter, table, n)
     cdef void *given = dense_data(grad, table, n)
-    cdef void *memory = NULL if velocity is None else dense_target(velocity, table, n)
     cdef int status
     with nogil:
-        status = table.sgd_update(target, given, memory, n, &options)
+        status = kernel(target, given, arrays, n, &options)
     check(status)
+
+
+def sum_squares(cnp.ndarray x not None):
+    """The sum of the squares of a dense array's elements."""
+    cdef const fc_table *table = table_of(x)
+    cdef ptrdiff_t n = cnp.PyArray_SIZE(x)
+    cdef void *source = dense_data(x, table, n)
+    cdef double total
+    cdef int status
+    with nogil:
+        status = table.sum_squares(source, n, &total)
+    check(status)
+    return total

@@ -64,11 +64,19 @@ typedef struct {
   double eps;
 } fc_norm;
 
-/* A step of stochastic gradient descent; `first`: there is no velocity yet, it is written only. */
+/* A step of an optimiser; each rule reads what it has use for. */
 typedef struct {
-  double lr, momentum, dampening, weight_decay;
-  int nesterov, first;
-} fc_sgd;
+  double lr, weight_decay;
+  double momentum;     /* share of the velocity that stays (sgd, rmsprop) */
+  double fresh;        /* share of the gradient that enters the velocity (sgd) */
+  double beta1, beta2; /* shares of the averages of g and of its square that stay */
+  double shrink;       /* the parameter is multiplied by it first (adam) */
+  double correction;   /* divides the root of the average square (adam) */
+  double eps;
+  int nesterov;
+  int first; /* there is no velocity yet, it is written only (sgd) */
+  int maximize;
+} fc_update;
 
 #define FC_KERNELS(X)                                                                                                  \
   /* Any 4-d array, strides in elements, to a dense channels-last one. */                                              \
@@ -144,8 +152,16 @@ typedef struct {
    * to start[i + 1] of weight[k] * x row index[k]. */                                                                 \
   X(resample, (const void *x, void *out, ptrdiff_t outer, ptrdiff_t n, ptrdiff_t m, ptrdiff_t inner,                   \
                const int64_t *start, const int64_t *index, const double *weight))                                      \
-  /* Stochastic gradient descent on n elements, in place; `velocity` is NULL without momentum. */                      \
-  X(sgd_update, (void *parameter, const void *grad, void *velocity, ptrdiff_t n, const fc_sgd *options))
+  /* Steps of optimisers on n elements, in place. `state` has three arrays, of which a rule uses the first ones; NULL  \
+   * where there is nothing to keep: sgd [velocity], adam [m, v, largest v or NULL], rmsprop [average square, average  \
+   * or NULL, velocity or NULL], adagrad [sum], adadelta [average square, average step squared]. */                    \
+  X(sgd_update, (void *parameter, const void *grad, void *const *state, ptrdiff_t n, const fc_update *options))        \
+  X(adam_update, (void *parameter, const void *grad, void *const *state, ptrdiff_t n, const fc_update *options))       \
+  X(rmsprop_update, (void *parameter, const void *grad, void *const *state, ptrdiff_t n, const fc_update *options))    \
+  X(adagrad_update, (void *parameter, const void *grad, void *const *state, ptrdiff_t n, const fc_update *options))    \
+  X(adadelta_update, (void *parameter, const void *grad, void *const *state, ptrdiff_t n, const fc_update *options))   \
+  /* The sum of n squares: short stretches in the element type, those in double, always in the same order. */          \
+  X(sum_squares, (const void *x, ptrdiff_t n, double *total))
 
 #define FC_TABLE_FIELD(name, arguments) int(*name) arguments;
 typedef struct {

@@ -55,12 +55,18 @@ def bound_functions() -> dict[str, list[str]]:
 
 def stubbed_functions() -> dict[str, list[str]]:
     """Return the same of `_kernels.pyi`."""
-    found = {node.name: node.args.args for node in STUB.body if isinstance(node, ast.FunctionDef)}
+    found = {node.name: names(node.args) for node in STUB.body if isinstance(node, ast.FunctionDef)}
     for node in STUB.body:
         if isinstance(node, ast.ClassDef):
-            methods = {method.name: method.args.args for method in node.body if isinstance(method, ast.FunctionDef)}
+            methods = {method.name: names(method.args) for method in node.body if isinstance(method, ast.FunctionDef)}
             found[node.name] = methods["__init__"][1:]
-    return {name: [argument.arg for argument in arguments] for name, arguments in found.items()}
+    return found
+
+
+def names(arguments: ast.arguments) -> list[str]:
+    """Return the names of a signature's arguments, with a star before those that must be named."""
+    star = ["*"] if arguments.kwonlyargs else []
+    return [each.arg for each in arguments.args] + star + [each.arg for each in arguments.kwonlyargs]
 
 
 def test_stub_names_every_function_and_argument():

@@ -20,7 +20,7 @@ How it is measured
   again on the record of one forward: every gradient it makes is new, no forward and no accumulation is in it. (Where
   PyTorch records a chain of functions, as for linear, it is the walk over them, `torch.autograd.grad`.)
   `both` is a taped forward and its backward together, for a loss, whose gradient fastconv computes on the way.
-  `step` is forward, loss, backward and the optimiser's update.
+  `step` is forward, loss, backward and the optimiser's update. `update` is that alone, with gradients that stay.
 * The FMA peak is timed in fastconv's worker in every round, on as many threads; the best of the run counts. A layer's
   share is what its products and sums, counted as direct convolution, need of that.
 """

@@ -35,11 +35,12 @@ class Case:
     name : str
         As the table shows it.
     op : str
-        A function of `fastconv.functional`, found under the same name in the other libraries; or "lenet5".
-    mode : {"forward", "tape", "backward", "both", "step"}
+        A function of `fastconv.functional`, found under the same name in the other libraries; or "lenet5"; or, to
+        "update", a class of `fastconv.optim`.
+    mode : {"forward", "tape", "backward", "both", "step", "update"}
         See the package's docstring.
     shapes : tuple
-        Of the input and of the parameters that follow it, in order.
+        Of the input and of the parameters that follow it, in order; of the parameters to update.
     options : dict
         Further arguments, by name.
     ours : dict

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from benchmarks.peers.cases import Case, Goal, conv, lenet
+from benchmarks.peers.cases_optim import optim_cases
 
 # (name, input channels, size, output channels, kernel, stride), and the goal for the direct algorithm's share of the
 # FMA peak on one thread, 0 for none: the layers that the kernels were designed by.
@@ -97,5 +98,6 @@ GROUPS = {
     "direct": Group(direct_cases, ()),
     "grads": Group(grad_cases, ("pytorch",)),
     "ops": Group(op_cases, ("pytorch", "twin")),
+    "optim": Group(optim_cases, ("pytorch",)),
 }
 DEFAULT = ("lenet", "small", "conv", "direct")

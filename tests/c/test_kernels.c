@@ -329,19 +329,7 @@ static void test_cross_entropy(void) {
 }
 
 #include "norm.h"
-
-/* Halves and quarters: exact. */
-static void test_sgd_update(void) {
-  for (ptrdiff_t n = 1; n <= 40000; n = longer(n))
-    for (int way = 0; way < 4; way++) {
-      const fc_sgd options = {0.5, way > 0 ? 0.5 : 0, way > 2 ? 0.5 : 0, way > 1 ? 0.25 : 0, way == 2, way == 1};
-      const array parameter = whole(n), grad = whole(n), velocity = whole(n);
-      KERNEL(sgd_update, parameter.data, grad.data, way > 0 ? velocity.data : NULL, n, &options);
-      KEEP(parameter);
-      KEEP(velocity);
-      forget();
-    }
-}
+#include "optim.h"
 
 static void test_fma_peak(void) {
   double operations;
@@ -356,9 +344,10 @@ int main(void) {
     void (*run)(void);
   } tests[] = {
 #define TEST(name) {#name, test_##name}
-      TEST(to_channels_last), TEST(columns),       TEST(affine_warp), TEST(conv2d),     TEST(winograd),
-      TEST(large_conv2d),     TEST(linear),        TEST(pooling),     TEST(resample),   TEST(activations),
-      TEST(softmax),          TEST(cross_entropy), TEST(norm),        TEST(sgd_update), TEST(fma_peak),
+      TEST(to_channels_last), TEST(columns),       TEST(affine_warp), TEST(conv2d),   TEST(winograd),
+      TEST(large_conv2d),     TEST(linear),        TEST(pooling),     TEST(resample), TEST(activations),
+      TEST(softmax),          TEST(cross_entropy), TEST(norm),        TEST(optim),    TEST(sum_squares),
+      TEST(fma_peak),
   };
   CHECK(fc_set_num_threads(2) == 0);
   int count, different = 0;

@@ -22,6 +22,8 @@ def version() -> str:
 def prepare(case: Case, threads: int) -> dict[str, Run]:
     """One variant: channels last is the only order there is inside a network."""
     fastconv.set_num_threads(threads)
+    if case.mode == "update":
+        return {"": _update(case)}
     return {"": _lenet(case) if case.op == "lenet5" else _function(case)}
 
 
@@ -70,6 +72,14 @@ def _lenet(case: Case) -> Run:
         return [*losses, *(p.numpy().copy() for p in model.parameters())]
 
     return Run(step, two_steps)
+
+
+def _update(case: Case) -> Run:
+    params = [Parameter(array) for array in case.arrays()]
+    for p in params:
+        p.grad = Tensor(case.gradient(p.shape))
+    step = getattr(fastconv.optim, case.op)(params, **case.options).step
+    return Run(step, lambda: [step(), step(), *(p.numpy().copy() for p in params)][2:])
 
 
 def fma_peak(threads: int, seconds: float = 0.003) -> float:

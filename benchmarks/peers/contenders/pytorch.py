@@ -25,6 +25,8 @@ def version() -> str:
 def prepare(case: Case, threads: int) -> dict[str, Run]:
     """Both layouts of images; oneDNN's own blocked one for convolutions; compiled forms if asked for."""
     torch.set_num_threads(threads)
+    if case.mode == "update":
+        return _update(case)
     prepare_one = _lenet if case.op == "lenet5" else _function
     formats = FORMATS if len(case.shapes[0]) == 4 else {"": torch.contiguous_format}
     runs = {name: prepare_one(case, layout) for name, layout in formats.items()}
@@ -50,6 +52,21 @@ def _find(op: str) -> Any:
     if op in ("relu", "sigmoid", "tanh", "max_pool2d", "conv2d"):
         return getattr(torch, op)
     return getattr(nn.functional, op)
+
+
+def _update(case: Case) -> dict[str, Run]:
+    """Each way PyTorch has of updating many parameters; not every optimiser has every one."""
+
+    def prepare_one(**way: bool) -> Run:
+        params = [nn.Parameter(torch.from_numpy(array)) for array in case.arrays()]
+        for p in params:
+            p.grad = torch.from_numpy(case.gradient(tuple(p.shape)))
+        step = getattr(torch.optim, case.op)(params, **case.options, **way).step
+        return Run(step, lambda: [step(), step(), *(p.detach().numpy().copy() for p in params)][2:])
+
+    ways = {"loop": {"foreach": False}, "foreach": {"foreach": True}, "fused": {"fused": True}}
+    has_fused = case.op in ("SGD", "Adam", "AdamW", "Adagrad")
+    return {name: prepare_one(**way) for name, way in ways.items() if name != "fused" or has_fused}
 
 
 def _function(case: Case, layout: torch.memory_format, compiled: bool = False) -> Run:
