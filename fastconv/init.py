@@ -7,6 +7,9 @@ gives the same float32 and float64 values, up to rounding.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from contextvars import ContextVar
 from typing import Any, TypeVar
 
 import numpy as np
@@ -23,6 +26,7 @@ __all__ = [
     "kaiming_uniform_",
     "normal_",
     "ones_",
+    "skipped",
     "uniform_",
     "xavier_normal_",
     "xavier_uniform_",
@@ -33,6 +37,26 @@ Rng = np.random.Generator | int | None
 T = TypeVar("T", Parameter, Tensor, np.ndarray)
 
 _GAINS = {"linear": 1.0, "conv2d": 1.0, "sigmoid": 1.0, "tanh": 5 / 3, "relu": math.sqrt(2), "selu": 0.75}
+
+_BLOCK = 2**16
+_skipping: ContextVar[bool] = ContextVar("skipping", default=False)
+
+
+@contextmanager
+def skipped() -> Iterator[None]:
+    """Draw no random numbers inside the block: for layers whose weights are written afterwards anyway.
+
+    Examples
+    --------
+    >>> with skipped():
+    ...     uniform_(np.zeros(2))
+    array([0., 0.])
+    """
+    token = _skipping.set(True)
+    try:
+        yield
+    finally:
+        _skipping.reset(token)
 
 
 def uniform_(tensor: T, a: float = 0.0, b: float = 1.0, *, rng: Rng = None) -> T:
@@ -46,17 +70,13 @@ def uniform_(tensor: T, a: float = 0.0, b: float = 1.0, *, rng: Rng = None) -> T
     low, high = checks.number(a, "uniform_", "a"), checks.number(b, "uniform_", "b")
     if low > high:
         raise ValueError(f"uniform_: a must not be above b, got {a} and {b}")
-    return _fill(
-        "uniform_", tensor, checks.generator(rng, "uniform_").uniform(low, high, _array("uniform_", tensor).shape)
-    )
+    return _draw("uniform_", tensor, rng, "uniform", low, high)
 
 
 def normal_(tensor: T, mean: float = 0.0, std: float = 1.0, *, rng: Rng = None) -> T:
     """Fill with the normal distribution of this mean and standard deviation."""
     centre, width = checks.number(mean, "normal_", "mean"), checks.number(std, "normal_", "std", minimum=0.0)
-    return _fill(
-        "normal_", tensor, checks.generator(rng, "normal_").normal(centre, width, _array("normal_", tensor).shape)
-    )
+    return _draw("normal_", tensor, rng, "normal", centre, width)
 
 
 def constant_(tensor: T, val: float) -> T:
@@ -173,6 +193,22 @@ def _array(op: str, tensor: Any) -> np.ndarray:
     if not isinstance(array, np.ndarray) or array.dtype.kind != "f":
         raise TypeError(f"{op}: tensor must be a float Parameter, Tensor or ndarray, got {type(tensor).__name__}")
     return array
+
+
+def _draw(op: str, tensor: T, rng: Rng, distribution: str, *numbers: float) -> T:
+    """Fill with random numbers, unless they are `skipped`; in blocks, for they come as float64."""
+    array, generator = _array(op, tensor), checks.generator(rng, op)
+    if _skipping.get():
+        return tensor
+    draw = getattr(generator, distribution)
+    if array.size <= _BLOCK or not array.flags.c_contiguous:
+        return _fill(op, tensor, draw(*numbers, array.shape))
+    with tensor.writing() if isinstance(tensor, Parameter) else nullcontext(array) as storage:
+        flat = storage.reshape(-1)
+        for start in range(0, flat.size, _BLOCK):
+            part = flat[start : start + _BLOCK]
+            part[...] = draw(*numbers, part.size)
+    return tensor
 
 
 def _fill(op: str, tensor: T, values: Any) -> T:

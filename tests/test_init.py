@@ -98,3 +98,26 @@ def test_wrong_arguments():
         with pytest.raises(error):
             call()
     assert np.array_equal(w, np.ones((2, 2)))
+
+
+def test_large_arrays_get_the_numbers_that_one_draw_would_give():
+    expected = np.random.default_rng(3).normal(0.5, 2.0, (300, 700))
+    for dtype in (np.float32, np.float64):
+        assert np.array_equal(init.normal_(np.empty((300, 700), dtype), 0.5, 2.0, rng=3), expected.astype(dtype))
+        parameter = Parameter(np.empty((300, 700), dtype))
+        assert np.array_equal(init.normal_(parameter, 0.5, 2.0, rng=3).numpy(), expected.astype(dtype))
+        assert parameter.version == 1
+    spread = np.empty((600, 700))[::2]
+    assert np.array_equal(init.normal_(spread, 0.5, 2.0, rng=3), expected)
+
+
+def test_draws_can_be_skipped():
+    generator = np.random.default_rng(0)
+    before = generator.bit_generator.state
+    with init.skipped():
+        assert init.normal_(np.full(3, 7.0), rng=generator).tolist() == [7, 7, 7]
+        assert init.ones_(np.zeros(2)).tolist() == [1, 1]
+        with pytest.raises(ValueError, match="normal_: std"):
+            init.normal_(np.zeros(2), std=-1.0)
+    assert generator.bit_generator.state == before
+    assert init.normal_(np.full(3, 7.0), rng=generator).tolist() != [7, 7, 7]
