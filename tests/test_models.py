@@ -1,9 +1,9 @@
-"""The networks: shapes, names, variants."""
+"""The table of networks, what all have in common, and LeNet-5."""
 
 import numpy as np
 import pytest
 
-from fastconv import layers
+from fastconv import init, layers, models
 from fastconv.errors import ShapeError
 from fastconv.models import MODELS, lenet5
 
@@ -53,3 +53,40 @@ def test_bad_arguments_are_named():
 
 def test_models_are_listed_by_name():
     assert MODELS["lenet5"] is lenet5
+
+
+def test_names_that_do_not_exist_are_answered_with_those_that_do():
+    with pytest.raises(ValueError, match="no network is named 'resnet5', did you mean resnet56 or resnet50"):
+        models.create("resnet5")
+    with pytest.raises(ValueError, match="resnet18: variant must be one of torchvision, paper, preact, got 'v2'"):
+        models.create("resnet18", variant="v2")
+    with pytest.raises(TypeError, match="resnet18: num_classes must be an int >= 1, got '10'"):
+        models.create("resnet18", "10")
+
+
+@pytest.mark.parametrize("name", models.names())
+def test_every_network_is_made_for_other_classes_and_channels(name):
+    for variant in models.variants(name):
+        with init.skipped():
+            model = models.create(name, 7, variant=variant, in_channels=2)
+        assert (model.name, model.variant) == (name, variant)
+        modules = dict(model.named_modules())
+        outputs = [modules[path].weight.shape[0] for path in model.heads]
+        assert outputs == [7] * len(outputs)
+        assert next(p for p in model.parameters() if p.ndim == 4).shape[1] == 2
+
+
+@pytest.mark.parametrize("name", ["squeezenet1_1", "resnet20", "densenet_bc_100_12"])
+def test_another_head_leaves_the_rest_as_it_is(name):
+    model = models.create(name, 10, rng=0).requires_grad_(False)
+    before = {key: value.numpy().copy() for key, value in model.state_dict().items()}
+    keys = list(before)
+    assert model.replace_head(4, rng=1) is model
+    after = model.state_dict()
+    assert list(after) == keys
+    head = model.heads[0]
+    assert [key for key in keys if not np.array_equal(before[key], after[key])] == [f"{head}.weight", f"{head}.bias"]
+    assert after[f"{head}.weight"].shape[0] == 4
+    assert [key for key, p in model.named_parameters() if p.requires_grad] == [f"{head}.weight", f"{head}.bias"]
+    x = np.zeros((1, *models.input_shape(name)), np.float32)
+    assert model.eval()(x).shape == (1, 4)

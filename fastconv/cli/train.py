@@ -26,7 +26,7 @@ from fastconv.cli.common import (
 from fastconv.cli.progress import TrainingProgress
 from fastconv.data import Compose, DataLoader, Normalize, RandomAffine, load_dataset
 from fastconv.lr_scheduler import OneCycleLR
-from fastconv.models import MODELS
+from fastconv.models import create, names
 from fastconv.optim import SGD
 from fastconv.threads import get_num_threads
 from fastconv.training import Checkpoint, EpochRecord, Evaluation, History, NonFiniteLossError, Run, evaluate, fit
@@ -41,8 +41,8 @@ WARM_UP = 0.2  # share of the steps in which the learning rate rises
 _NOT_SETTINGS = {"as_json", "debug", "force", "out", "threads"}
 
 
-@click.argument("model", type=click.Choice(sorted(MODELS)))
-@click.option("--variant", type=click.Choice(["modern", "classic"]), default="modern", show_default=True)
+@click.argument("model", type=click.Choice(names()))
+@click.option("--variant", metavar="NAME", help="The form of the network.  [default: its first]")
 @click.option("--epochs", type=click.IntRange(1, 100_000), metavar="N", default=20, show_default=True)
 @click.option("--batch-size", type=click.IntRange(1, 100_000), metavar="N", default=64, show_default=True)
 @click.option(
@@ -79,7 +79,7 @@ _NOT_SETTINGS = {"as_json", "debug", "force", "out", "threads"}
 @click.option("--force", is_flag=True, help="Write into --out even if it is not empty.")
 def command(
     model: str,
-    variant: str,
+    variant: str | None,
     epochs: int,
     batch_size: int,
     lr: float,
@@ -104,7 +104,7 @@ def command(
     start = perf_counter()
     train_set, test_set = (limited(load_dataset(data, root, split), limit) for split in ("train", "test"))
     normalize = Normalize.fit(train_set)
-    network = MODELS[model](variant, num_classes=len(train_set.classes), rng=seed)
+    network = create(model, len(train_set.classes), variant=variant, in_channels=1, rng=seed)
     transform = Compose([RandomAffine(DEGREES, (SHIFT, SHIFT), SCALE), normalize]) if augment else normalize
     loader = DataLoader(train_set, batch_size, shuffle=True, transform=transform, seed=seed)
     optimizer = SGD(network.parameters(), lr, momentum, weight_decay=weight_decay, nesterov=momentum > 0)
@@ -117,7 +117,9 @@ def command(
         "epochs": epochs,
         "loss": partial(F.cross_entropy, label_smoothing=label_smoothing),
     }
-    checkpoint = Checkpoint(network, model, variant, train_set.classes, normalize.mean[0], normalize.std[0], data)
+    checkpoint = Checkpoint(
+        network, model, network.variant, train_set.classes, normalize.mean[0], normalize.std[0], data
+    )
     config = _config()
     folder = Run.create(out, name=model, force=force)
     history = _train(checkpoint, folder, config, training)

@@ -1,13 +1,25 @@
-"""Networks ready to train, one file a family."""
+"""The classic networks, one file a family: a table plus blocks.
+
+In torchvision's form, and where torchvision has none in timm's, parameters have the names that theirs have, so that
+their weights load and their outputs come out. Where the paper's form differs there is ``variant="paper"``.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from fastconv.models._network import Network
+from fastconv.models._registry import MODELS, create, input_shape, names, variants
+from fastconv.models.densenet import *  # noqa: F403
+from fastconv.models.inception_resnet import *  # noqa: F403
+from fastconv.models.inception_v2 import *  # noqa: F403
+from fastconv.models.inception_v3 import *  # noqa: F403
+from fastconv.models.inception_v4 import *  # noqa: F403
+from fastconv.models.lenet import *  # noqa: F403
+from fastconv.models.pattern import from_pattern
+from fastconv.models.resnet import *  # noqa: F403
+from fastconv.models.resnet_cifar import *  # noqa: F403
+from fastconv.models.shufflenet import *  # noqa: F403
+from fastconv.models.squeezenet import *  # noqa: F403
+from fastconv.models.vgg import *  # noqa: F403
+from fastconv.models.xception import *  # noqa: F403
 
-from fastconv.layers import Module
-from fastconv.models.lenet import LeNet, lenet5
-
-__all__ = ["MODELS", "LeNet", "lenet5"]
-
-MODELS: dict[str, Callable[..., Module]] = {"lenet5": lenet5}
-"""The factories by the names that the command line and saved weights use."""
+__all__ = ["MODELS", "Network", "create", "from_pattern", "input_shape", "names", "variants", *MODELS]

@@ -12,8 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from fastconv import checks, init
+from fastconv import init
 from fastconv.layers import AvgPool2d, Conv2d, Flatten, Linear, MaxPool2d, Module, ReLU, Sequential, Tanh
+from fastconv.models._network import Network
+from fastconv.models._registry import register
 
 __all__ = ["LeNet", "lenet5"]
 
@@ -28,7 +30,7 @@ VARIANTS: dict[str, tuple[Callable[[], Module], Callable[[int], Module], Callabl
 }
 
 
-class LeNet(Module):
+class LeNet(Network):
     """Two parts in a row: `features`, from images to maps, and `classifier`, from maps to a score for each class.
 
     Parameters
@@ -37,16 +39,28 @@ class LeNet(Module):
         The parts.
     """
 
-    def __init__(self, features: Sequential, classifier: Sequential) -> None:
+    heads = ("classifier.5",)
+
+    def __init__(self, features: Sequential, classifier: Sequential, draw: Callable[..., Any]) -> None:
         self.features = features
         self.classifier = classifier
+        self.draw = draw
 
     def forward(self, input: Any) -> Any:
         """Return scores (N, num_classes) for images (N, 1, 28, 28)."""
         return self.classifier(self.features(input))
 
+    def initialise(self, rng: np.random.Generator) -> None:
+        """Draw new weights that suit the activation: normal, with He's deviation or Glorot's; biases of 0."""
+        for name, parameter in self.named_parameters():
+            if name.endswith("bias"):
+                init.zeros_(parameter)
+            else:
+                self.draw(parameter, rng=rng)
 
-def lenet5(variant: str = "modern", num_classes: int = 10, *, rng: np.random.Generator | int | None = None) -> LeNet:
+
+@register((1, 28, 28), variants=("modern", "classic"))
+def lenet5(variant: str = "modern", num_classes: int = 10, *, in_channels: int = 1) -> LeNet:
     """Make LeNet-5 for 28 x 28 grey images, 61,706 parameters with 10 classes.
 
     Parameters
@@ -56,18 +70,13 @@ def lenet5(variant: str = "modern", num_classes: int = 10, *, rng: np.random.Gen
         1998, whose pools had weights and whose second convolution saw only some of the maps.
     num_classes : int
         Length of the output.
-    rng : numpy.random.Generator, int or None
-        Where the initial weights come from: normal with He's deviation for ReLU or Glorot's for tanh, no biases.
+    in_channels : int
+        Channels of the images.
 
     Returns
     -------
     LeNet
-        Images (N, 1, 28, 28) in, scores (N, num_classes) out; softmax turns them into probabilities.
-
-    Raises
-    ------
-    ValueError
-        For an unknown variant.
+        Images (N, in_channels, 28, 28) in, scores (N, num_classes) out; softmax turns them into probabilities.
 
     Examples
     --------
@@ -78,24 +87,14 @@ def lenet5(variant: str = "modern", num_classes: int = 10, *, rng: np.random.Gen
     >>> sum(p.numel() for p in model.parameters())
     61706
     """
-    if variant not in VARIANTS:
-        raise ValueError(f"lenet5: variant must be one of {', '.join(VARIANTS)}, got {variant!r}")
-    num_classes = checks.integer(num_classes, "lenet5", "num_classes")
-    rng = checks.generator(rng, "lenet5")
-    activation, pool, initialise = VARIANTS[variant]
-    features, channels = Sequential(), 1
+    activation, pool, draw = VARIANTS[variant]
+    features, channels = Sequential(), in_channels
     for filters, padding in CONVOLUTIONS:
-        for layer in (Conv2d(channels, filters, 5, padding=padding, rng=rng), activation(), pool(2)):
+        for layer in (Conv2d(channels, filters, 5, padding=padding), activation(), pool(2)):
             features.append(layer)
         channels = filters
     classifier, length = Sequential(Flatten()), channels * 5 * 5
     for width in HIDDEN:
-        classifier.append(Linear(length, width, rng=rng)).append(activation())
+        classifier.append(Linear(length, width)).append(activation())
         length = width
-    model = LeNet(features, classifier.append(Linear(length, num_classes, rng=rng)))
-    for name, parameter in model.named_parameters():
-        if name.endswith("bias"):
-            init.zeros_(parameter)
-        else:
-            initialise(parameter, rng=rng)
-    return model
+    return LeNet(features, classifier.append(Linear(length, num_classes)), draw)

@@ -16,7 +16,7 @@ from fastconv.autograd import no_grad
 from fastconv.data import Normalize
 from fastconv.errors import DataError
 from fastconv.layers import Module
-from fastconv.models import MODELS
+from fastconv.models import MODELS, create
 from fastconv.serialization import load_model, read_metadata, save_model
 
 __all__ = ["Checkpoint"]
@@ -29,7 +29,7 @@ class Checkpoint:
     Attributes
     ----------
     model : Module
-        The network, as ``MODELS[name](variant, num_classes=len(classes))`` makes it.
+        The network, as ``create(name, len(classes), variant=variant, in_channels=1)`` makes it.
     name, variant : str
         Which network it is.
     classes : list of str
@@ -116,7 +116,7 @@ class Checkpoint:
             if not valid:
                 raise DataError(f"Checkpoint.load: {path} has {key} {text[key][:60]}, which is not allowed")
         try:
-            model = MODELS[name](found["variant"], num_classes=len(classes), rng=0)
+            model = create(name, len(classes), variant=found["variant"], in_channels=1)
         except ValueError as error:
             raise DataError(f"Checkpoint.load: {path}: {error}") from None
         load_model(model, path)
