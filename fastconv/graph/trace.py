@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import cache
 from typing import Any, NoReturn
 
@@ -17,7 +17,7 @@ from fastconv.graph.ir import Graph, Node, Value
 from fastconv.tensor import Tensor, wrap
 from fastconv.tracing import recording
 
-__all__ = ["Symbol", "trace", "trace_images"]
+__all__ = ["Symbol", "evaluating", "trace", "trace_images"]
 
 
 class Symbol(Tensor):
@@ -116,14 +116,10 @@ def trace_images(model: Callable[..., Any], input_shape: Any) -> Graph:
     input_shape : tuple of int
         (N, C, H, W), or (C, H, W) for one image.
     """
-    modules = list(model.modules()) if hasattr(model, "modules") else []
-    modes = [module.training for module in modules]
     parameter = next(iter(model.parameters()), None) if hasattr(model, "parameters") else None
     dtype = np.dtype(np.float32) if parameter is None else parameter.dtype
     given = tuple(input_shape) if isinstance(input_shape, (tuple, list)) else input_shape
-    if modules:
-        modules[0].eval()
-    try:
+    with evaluating(model):
         if not isinstance(given, tuple) or len(given) != 3:
             return trace(model, given, dtype=dtype)
         try:
@@ -132,6 +128,17 @@ def trace_images(model: Callable[..., Any], input_shape: Any) -> Graph:
             with suppress(ShapeError):  # a network for signals takes (N, C, L)
                 return trace(model, given, dtype=dtype)
             raise
+
+
+@contextmanager
+def evaluating(model: Any) -> Iterator[None]:
+    """Set a network to evaluation, and every module in it to its former mode at the end of the block."""
+    modules = list(model.modules()) if hasattr(model, "modules") else []
+    modes = [module.training for module in modules]
+    if modules:
+        modules[0].eval()
+    try:
+        yield
     finally:
         for module, mode in zip(modules, modes, strict=True):
             module.training = mode

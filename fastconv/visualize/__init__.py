@@ -1,9 +1,22 @@
-"""Figures of a training, made with Matplotlib (``pip install "fastconv[cli]"``).
+"""Figures of trainings and of networks, made with Matplotlib (``pip install "fastconv[cli]"``).
 
 Every function returns a `matplotlib.figure.Figure` and, given a ``path``, saves it as a PNG file.
 No window, no global state: Matplotlib's ``pyplot`` is never imported.
 """
 
+from fastconv.visualize.drawing import architecture
+from fastconv.visualize.evidence import activation_map, grad_cam, receptive_field
+from fastconv.visualize.maps import feature_maps, filters
 from fastconv.visualize.training import confusion_matrix, learning_curve, misclassified
 
-__all__ = ["confusion_matrix", "learning_curve", "misclassified"]
+__all__ = [
+    "activation_map",
+    "architecture",
+    "confusion_matrix",
+    "feature_maps",
+    "filters",
+    "grad_cam",
+    "learning_curve",
+    "misclassified",
+    "receptive_field",
+]
