@@ -4,11 +4,13 @@ from fastconv.functional import (
     activation,
     adaptive,
     conv,
+    conv_transpose,
     elementwise,
     loss,
     norm,
     operators,
     padding,
+    patches,
     pool,
     rearrange,
     reduce,
@@ -19,11 +21,13 @@ from fastconv.functional import linear as linear_functions
 from fastconv.functional.activation import *  # noqa: F403
 from fastconv.functional.adaptive import *  # noqa: F403
 from fastconv.functional.conv import *  # noqa: F403
+from fastconv.functional.conv_transpose import *  # noqa: F403
 from fastconv.functional.elementwise import *  # noqa: F403
 from fastconv.functional.linear import *  # noqa: F403
 from fastconv.functional.loss import *  # noqa: F403
 from fastconv.functional.norm import *  # noqa: F403
 from fastconv.functional.padding import *  # noqa: F403
+from fastconv.functional.patches import *  # noqa: F403
 from fastconv.functional.pool import *  # noqa: F403
 from fastconv.functional.rearrange import *  # noqa: F403
 from fastconv.functional.reduce import *  # noqa: F403
@@ -34,11 +38,13 @@ __all__ = [
     *activation.__all__,
     *adaptive.__all__,
     *conv.__all__,
+    *conv_transpose.__all__,
     *elementwise.__all__,
     *linear_functions.__all__,
     *loss.__all__,
     *padding.__all__,
     *norm.__all__,
+    *patches.__all__,
     *pool.__all__,
     *rearrange.__all__,
     *reduce.__all__,

@@ -10,7 +10,8 @@ from fastconv.layers.adaptive import (
     AdaptiveMaxPool3d,
 )
 from fastconv.layers.container import Branches, ModuleDict, ModuleList, Sequential
-from fastconv.layers.conv import Conv1d, Conv2d, Conv3d
+from fastconv.layers.conv import Conv1d, Conv2d, Conv3d, DepthwiseSeparableConv2d
+from fastconv.layers.conv_transpose import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from fastconv.layers.dropout import Dropout
 from fastconv.layers.linear import Linear
 from fastconv.layers.loss import CrossEntropyLoss
@@ -33,6 +34,7 @@ from fastconv.layers.padding import (
     ZeroPad2d,
     ZeroPad3d,
 )
+from fastconv.layers.patches import Fold, LocallyConnected2d, Unfold
 from fastconv.layers.pool import (
     AvgPool1d,
     AvgPool2d,
@@ -85,11 +87,17 @@ __all__ = [
     "Conv1d",
     "Conv2d",
     "Conv3d",
+    "ConvTranspose1d",
+    "ConvTranspose2d",
+    "ConvTranspose3d",
     "CrossEntropyLoss",
+    "DepthwiseSeparableConv2d",
     "Dropout",
     "Flatten",
+    "Fold",
     "Identity",
     "Linear",
+    "LocallyConnected2d",
     "LogSoftmax",
     "MaxPool1d",
     "MaxPool2d",
@@ -115,6 +123,7 @@ __all__ = [
     "Softmax",
     "Tanh",
     "Unflatten",
+    "Unfold",
     "ZeroPad1d",
     "ZeroPad2d",
     "ZeroPad3d",

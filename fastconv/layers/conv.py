@@ -15,13 +15,20 @@ from fastconv.layers.module import Module
 from fastconv.parameter import Parameter
 from fastconv.tensor import Tensor
 
-__all__ = ["Conv1d", "Conv2d", "Conv3d"]
+__all__ = ["Conv1d", "Conv2d", "Conv3d", "DepthwiseSeparableConv2d"]
 
 Size = int | tuple[int, ...]
 Padding = int | str | tuple[int, ...] | tuple[tuple[int, int], ...]
 
 
-_DEFAULTS = {"padding": 0, "dilation": 1, "groups": 1, "padding_mode": "zeros", "algorithm": "auto"}
+_DEFAULTS = {
+    "padding": 0,
+    "output_padding": 0,
+    "dilation": 1,
+    "groups": 1,
+    "padding_mode": "zeros",
+    "algorithm": "auto",
+}
 
 
 class ConvBase(Module):
@@ -76,7 +83,7 @@ class ConvBase(Module):
         """Arguments, those of their default value left out."""
         text = f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, stride={self.stride}"
         for name, default in _DEFAULTS.items():
-            value = getattr(self, name)
+            value = getattr(self, name, default)
             if value not in (default, (default,) * self._axes):
                 text += f", {name}={value}"
         return text if self.bias is not None else f"{text}, bias=False"
@@ -182,3 +189,62 @@ class Conv3d(_Conv):
     """
 
     _axes = 3
+
+
+class DepthwiseSeparableConv2d(Module):
+    """Filter every channel by itself, then mix the channels: a depthwise and a 1x1 convolution.
+
+    Parameters
+    ----------
+    in_channels, out_channels : int
+        Channels of the input and of the output.
+    kernel_size, stride, padding, dilation, padding_mode
+        Of the depthwise convolution, as in :class:`Conv2d`.
+    depth_multiplier : int
+        Filters for each channel.
+    bias : bool
+        Whether both learn offsets.
+    rng : numpy.random.Generator, int or None
+        Where the initial values come from, as those of :class:`Conv2d`.
+
+    Attributes
+    ----------
+    depthwise, pointwise : Conv2d
+
+    References
+    ----------
+    Howard et al., MobileNets, arXiv:1704.04861; Chollet, Xception, arXiv:1610.02357.
+
+    Examples
+    --------
+    >>> layer = DepthwiseSeparableConv2d(8, 16, kernel_size=3, padding="same", rng=0)
+    >>> layer(np.zeros((1, 8, 32, 32), np.float32)).shape
+    (1, 16, 32, 32)
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Size,
+        stride: Size = 1,
+        padding: Padding = 0,
+        dilation: Size = 1,
+        depth_multiplier: int = 1,
+        bias: bool = True,
+        padding_mode: str = "zeros",
+        *,
+        rng: np.random.Generator | int | None = None,
+    ) -> None:
+        name = type(self).__name__
+        channels = checks.integer(in_channels, name, "in_channels")
+        middle = channels * checks.integer(depth_multiplier, name, "depth_multiplier")
+        rng = checks.generator(rng, name)
+        self.depthwise = Conv2d(
+            *(channels, middle, kernel_size, stride, padding, dilation, channels, bias, padding_mode), rng=rng
+        )
+        self.pointwise = Conv2d(middle, out_channels, 1, bias=bias, rng=rng)
+
+    def forward(self, input: Any) -> Tensor:
+        """Return (N, out_channels, H_out, W_out) for an input (N, in_channels, H, W), or both without N."""
+        return self.pointwise(self.depthwise(input))

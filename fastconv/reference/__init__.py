@@ -8,10 +8,12 @@ from fastconv.reference import (
     activation,
     adaptive,
     conv,
+    conv_transpose,
     elementwise,
     loss,
     norm,
     padding,
+    patches,
     pool,
     rearrange,
     reduce,
@@ -22,11 +24,13 @@ from fastconv.reference import linear as linear_twins
 from fastconv.reference.activation import *  # noqa: F403
 from fastconv.reference.adaptive import *  # noqa: F403
 from fastconv.reference.conv import *  # noqa: F403
+from fastconv.reference.conv_transpose import *  # noqa: F403
 from fastconv.reference.elementwise import *  # noqa: F403
 from fastconv.reference.linear import *  # noqa: F403
 from fastconv.reference.loss import *  # noqa: F403
 from fastconv.reference.norm import *  # noqa: F403
 from fastconv.reference.padding import *  # noqa: F403
+from fastconv.reference.patches import *  # noqa: F403
 from fastconv.reference.pool import *  # noqa: F403
 from fastconv.reference.rearrange import *  # noqa: F403
 from fastconv.reference.reduce import *  # noqa: F403
@@ -37,11 +41,13 @@ __all__ = [
     *activation.__all__,
     *adaptive.__all__,
     *conv.__all__,
+    *conv_transpose.__all__,
     *elementwise.__all__,
     *linear_twins.__all__,
     *loss.__all__,
     *padding.__all__,
     *norm.__all__,
+    *patches.__all__,
     *pool.__all__,
     *rearrange.__all__,
     *reduce.__all__,

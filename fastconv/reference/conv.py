@@ -27,22 +27,23 @@ Size = int | tuple[int, ...]
 MODES: dict[str, Any] = {"zeros": "constant", "reflect": "reflect", "replicate": "edge", "circular": "wrap"}
 
 
-def _each(value: Size, axes: int) -> tuple[int, ...]:
+def each_axis(value: Size, axes: int) -> tuple[int, ...]:
     return value if isinstance(value, tuple) else (value,) * axes
 
 
 def _pads(padding, size, kernel, stride: Size, dilation: Size) -> list[tuple[int, int]]:
     """Pixels added before and after every axis."""
     axes = len(size)
-    spans = [d * (k - 1) + 1 for d, k in zip(_each(dilation, axes), kernel, strict=True)]
+    spans = [d * (k - 1) + 1 for d, k in zip(each_axis(dilation, axes), kernel, strict=True)]
     if padding == "full":
         return [(span - 1, span - 1) for span in spans]
     if padding in ("same", "same_lower"):
         both = [
-            max(0, (-(-n // s) - 1) * s + span - n) for n, s, span in zip(size, _each(stride, axes), spans, strict=True)
+            max(0, (-(-n // s) - 1) * s + span - n)
+            for n, s, span in zip(size, each_axis(stride, axes), spans, strict=True)
         ]
         return [(t // 2, t - t // 2) if padding == "same" else (t - t // 2, t // 2) for t in both]
-    each = _each(0 if padding == "valid" else padding, axes)
+    each = each_axis(0 if padding == "valid" else padding, axes)
     return [p if isinstance(p, tuple) else (p, p) for p in each]
 
 
@@ -51,7 +52,7 @@ def windows(x, kernel, stride: Size = 1, padding=0, dilation: Size = 1, mode="ze
     axes = len(kernel)
     pads = _pads(padding, x.shape[2:], kernel, stride, dilation)
     padded = np.pad(x, [(0, 0), (0, 0), *pads], MODES[mode])
-    steps, distances = _each(stride, axes), _each(dilation, axes)
+    steps, distances = each_axis(stride, axes), each_axis(dilation, axes)
     out = [
         (n - d * (k - 1) - 1) // s + 1 for n, k, s, d in zip(padded.shape[2:], kernel, steps, distances, strict=True)
     ]
@@ -66,6 +67,7 @@ def add_windows(taps, shape, stride: Size = 1, padding=0, dilation: Size = 1, mo
     kernel = taps.shape[2 + len(size) :]
     number = 1 + np.arange(np.prod(size)).reshape(1, 1, *size)  # of the pixels; 0 is outside
     at = windows(number, kernel, stride, padding, dilation, mode)
+    at = at[tuple(slice(n) for n in (1, 1, *taps.shape[2:]))]  # a transposed convolution may use fewer windows
     total = np.zeros((shape[0] * shape[1], 1 + number.size), taps.dtype)
     for row, values in zip(total, taps.reshape(len(total), at.size), strict=True):
         np.add.at(row, at.ravel(), values)
@@ -120,7 +122,7 @@ def im2col(x, kernel: tuple[int, int], stride: Size = 1, padding=0, dilation: Si
 
 def col2im(columns, shape: tuple[int, ...], kernel: tuple[int, int], stride: Size = 1, padding=0, dilation: Size = 1):
     """The adjoint of im2col: sum the rows' entries into an x of this shape."""
-    (py, px), (dy, dx), (sy, sx) = _each(padding, 2), _each(dilation, 2), _each(stride, 2)
+    (py, px), (dy, dx), (sy, sx) = each_axis(padding, 2), each_axis(dilation, 2), each_axis(stride, 2)
     n, c, h, w = shape
     out_h = (h + 2 * py - dy * (kernel[0] - 1) - 1) // sy + 1
     out_w = (w + 2 * px - dx * (kernel[1] - 1) - 1) // sx + 1

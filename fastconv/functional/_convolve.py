@@ -1,0 +1,138 @@
+"""What all convolutions share, transposed or not, along any number of axes: arrays, checks, the tape."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from fastconv import _kernels, checks
+from fastconv._kernels import keep_convolution, known_convolution
+from fastconv.autograd import as_array, needs_grad, record
+from fastconv.errors import ShapeError
+from fastconv.functional import _conv2d, _conv3d, _im2col
+from fastconv.functional._sizes import UNIT, check_shapes, convolution_axes, transposed_axes
+from fastconv.functional._weights import check_unwritten, stamp
+from fastconv.tensor import Tensor, wrap
+from fastconv.tracing import traced, tracing
+
+__all__ = ["ALGORITHMS", "convolve"]
+
+ALGORITHMS = ("auto", "direct", "im2col", "winograd")
+_INPUTS = ("input", "weight", "bias")
+_OPTIONS = ("stride", "padding", "dilation", "groups", "padding_mode", "algorithm")
+_TRANSPOSED = ("stride", "padding", "output_padding", "groups", "dilation", "algorithm")
+
+
+def convolve(op: str, count: int, inputs: tuple, options: tuple, algorithm: str, transposed: bool = False) -> Tensor:
+    """Convolve along the last `count` axes.
+
+    `inputs` and `options` are in the order of the public functions. A transposed convolution is the adjoint of the
+    convolution whose sizes `_geometry` returns: its input has that one's output's shape.
+    """
+    input, weight, bias = inputs
+    x = as_array(input, op, "input")
+    w = as_array(weight, op, "weight")
+    b = None if bias is None else as_array(bias, op, "bias")
+    shape, weight_shape = x.shape, w.shape
+    arguments = (op, shape, weight_shape, options)
+    conv = known_convolution(arguments)
+    if conv is None:
+        conv = _geometry(op, count, shape, weight_shape, options, transposed)
+        keep_convolution(arguments, conv)
+    if x.dtype is not w.dtype:
+        checks.same_dtype(op, x, "input", w, "weight")
+    in_shape, out_shape = (conv.out_shape, conv.shape) if transposed else (conv.shape, conv.out_shape)
+    if b is not None and (b.shape != out_shape[1:2] or b.dtype is not w.dtype or not b.flags.c_contiguous):
+        b = _bias(op, b, w, out_shape[1])
+    tile = conv.winograd_tile if algorithm == "auto" else _choose(op, conv, algorithm, transposed)
+    lifted = shape != in_shape  # by unit axes
+    result = (*shape[: -count - 1], out_shape[1], *out_shape[-count:]) if lifted else out_shape
+    if tracing():
+        names = (*_INPUTS, *(_TRANSPOSED if transposed else _OPTIONS))
+        return traced(op, dict(zip(names, (*inputs, *options, algorithm), strict=True)), result, x.dtype)
+    if lifted:
+        x, w = x.reshape(in_shape), w.reshape(conv.weight_shape)
+    engine = _conv2d if count < 3 else _conv3d
+    wants = (needs_grad(input), needs_grad(weight), needs_grad(bias))
+    by_columns = None
+    if tile < 0:
+        out, by_columns = _im2col.convolve(conv, x, w, b, wants)
+    else:
+        forward = engine.adjoint if transposed else engine.product
+        out = forward(conv, tile, x, w, b, weight)
+    if lifted:
+        out = out.reshape(result)
+    if not any(wants):
+        return wrap(out)
+    mark = stamp(weight) if wants[0] else None
+    w = np.ascontiguousarray(w)
+
+    def backward(grad: np.ndarray) -> tuple[np.ndarray | None, ...]:
+        check_unwritten(op, mark)
+        if lifted:
+            grad = grad.reshape(out_shape)
+        if by_columns is not None:
+            grad_x, grad_w, grad_b = by_columns(grad)
+        else:
+            grad_x = grad_w = None
+            if wants[0] and transposed:
+                grad_x = engine.product(conv, tile, grad, w, None, None)
+            elif wants[0]:
+                grad_x = engine.grad_input(conv, tile, grad, w)
+            if wants[1]:
+                grad_w = engine.grad_weight(conv, *((grad, x) if transposed else (x, grad)))
+            grad_b = engine.channel_sum(grad) if wants[2] else None
+        if lifted:
+            grad_x = None if grad_x is None else grad_x.reshape(shape)
+            grad_w = None if grad_w is None else grad_w.reshape(weight_shape)
+        return grad_x, grad_w, grad_b
+
+    return record(out, backward, inputs)
+
+
+def _geometry(
+    op: str, count: int, shape: tuple[int, ...], weight: tuple[int, ...], options: tuple, transposed: bool
+) -> Any:
+    """Sizes of a convolution, checked."""
+    mode = "zeros"
+    if transposed:
+        stride, padding, output_padding, groups, dilation = options
+        groups = check_shapes(op, count, shape, weight, groups, transposed)
+        axes = transposed_axes(op, count, shape, weight, stride, padding, output_padding, groups, dilation)
+        channels = (weight[1] * groups, weight[0])
+    else:
+        stride, padding, dilation, groups, mode = options
+        groups = check_shapes(op, count, shape, weight, groups)
+        axes = convolution_axes(op, count, shape, weight, stride, padding, dilation, mode)
+        channels = (weight[1] * groups, weight[0])
+    if not any(axis.before or axis.after for axis in axes):
+        mode = "zeros"
+    batch = shape[0] if len(shape) == count + 2 else 1
+    make = _conv2d.geometry if count < 3 else _conv3d.Conv3d
+    return make([UNIT] * (2 - count) + axes, batch, channels, groups, mode)
+
+
+def _bias(op: str, b: np.ndarray, w: np.ndarray, channels: int) -> np.ndarray:
+    """Return a bias of one value for each of `channels` output channels, of the dtype of w, in C order."""
+    if b.shape != (channels,):
+        raise ShapeError(f"{op}: bias must have shape ({channels},), one value for each output channel, got {b.shape}")
+    if b.dtype is not w.dtype:
+        checks.same_dtype(op, b, "bias", w, "weight")
+    return np.ascontiguousarray(b)
+
+
+def _choose(op: str, conv: Any, algorithm: str, transposed: bool) -> int:
+    """Outputs an axis of a Winograd tile for an algorithm named by the caller, 0 for direct, -1 for im2col."""
+    if algorithm == "direct":
+        return 0
+    if algorithm == "im2col":
+        if conv.groups != 1 or len(conv.shape) != 4 or transposed:
+            raise ValueError(f'{op}: algorithm "im2col" serves conv1d and conv2d of groups=1 only')
+        return -1
+    if algorithm != "winograd":
+        raise ValueError(f"{op}: algorithm must be one of {', '.join(ALGORITHMS)}, got {algorithm!r}")
+    for tile in (4, 2):
+        if _kernels.winograd_serves(conv if len(conv.shape) == 4 else conv.of(1), tile):
+            return tile
+    raise ValueError(f'{op}: algorithm "winograd" serves 3x3 and 5x5 kernels of stride and dilation 1 only')
