@@ -124,6 +124,7 @@ def extension() -> Extension:
         include_dirs=["src_c", numpy.get_include()],
         define_macros=[("NPY_NO_DEPRECATED_API", "NPY_1_19_API_VERSION")],
         extra_compile_args=["-O2", "-fvisibility=hidden", *sanitizer_flags()],
+        libraries=["m"],
         extra_link_args=["-pthread", *sanitizer_flags()],
     )
 

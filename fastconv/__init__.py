@@ -34,7 +34,19 @@ __all__ = [
 __version__ = "0.1.0"
 
 # Imported when first used, so that `import fastconv` stays quick.
-_LAZY = {"data", "graph", "init", "layers", "lr_scheduler", "models", "optim", "reference", "training", "visualize"}
+_LAZY = {
+    "data",
+    "graph",
+    "init",
+    "layers",
+    "lr_scheduler",
+    "models",
+    "optim",
+    "reference",
+    "signal",
+    "training",
+    "visualize",
+}
 
 _LAZY_NAMES = dict.fromkeys(("output_size", "receptive_field", "summary"), "fastconv.graph")
 

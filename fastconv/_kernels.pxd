@@ -24,6 +24,12 @@ cdef extern from "fastconv.h" nogil:
         fc_window window
         ptrdiff_t out_channels, groups
 
+    ctypedef struct fc_boundary:
+        int kind
+        double fill
+
+    int FC_FILL, FC_WRAP, FC_SYMM
+
     ctypedef struct fc_epilogue:
         const void *bias
         int clamp
@@ -68,6 +74,10 @@ cdef extern from "fastconv.h" nogil:
                                   ptrdiff_t outputs) noexcept nogil
         int (*im2col)(const fc_window *window, fc_image x, void *columns) noexcept nogil
         int (*col2im)(const fc_window *window, const void *columns, fc_image x) noexcept nogil
+        int (*filter2d)(const fc_window *window, const fc_boundary *boundary, fc_image x,
+                        const void *weight, fc_image out) noexcept nogil
+        int (*fft_filter2d)(const fc_window *window, const fc_boundary *boundary, ptrdiff_t tile_y, ptrdiff_t tile_x,
+                            fc_image x, const void *weight, fc_image out) noexcept nogil
         int (*fma_peak)(ptrdiff_t rounds, double *operations) noexcept nogil
         int (*affine_warp)(fc_image images, const double *matrices, double fill, fc_image out, ptrdiff_t n,
                            ptrdiff_t h, ptrdiff_t w, ptrdiff_t channels) noexcept nogil

@@ -126,6 +126,28 @@ def channel_sum(grad: Array, sums: Array) -> None: ...
 def im2col(window: Window, x: Array, columns: Array) -> None: ...
 def col2im(window: Window, columns: Array, x: Array) -> None: ...
 
+# signals
+BOUNDARIES: dict[str, int]
+
+def filter2d(
+    window: Window,
+    x: Array,
+    weight: Array,
+    out: Array,
+    boundary: str = "fill",
+    fill: float = 0,
+) -> None: ...
+def fft_filter2d(
+    window: Window,
+    x: Array,
+    weight: Array,
+    out: Array,
+    tile_y: int,
+    tile_x: int,
+    boundary: str = "fill",
+    fill: float = 0,
+) -> None: ...
+
 # fully connected
 def linear(x: Array, weight: Array, bias: Array | None, out: Array) -> None: ...
 def linear_grad_input(grad: Array, weight: Array, grad_x: Array) -> None: ...

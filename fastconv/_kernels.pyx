@@ -553,6 +553,64 @@ def col2im(Window window not None, cnp.ndarray columns not None, cnp.ndarray x n
     check(status)
 
 
+# --- signals ------------------------------------------------------------------------------------------------
+
+BOUNDARIES = {"fill": FC_FILL, "wrap": FC_WRAP, "symm": FC_SYMM}
+
+
+cdef int planes_of(cnp.ndarray array, const fc_table *table, fc_image *image, ptrdiff_t batch, ptrdiff_t h,
+                   ptrdiff_t w, bint written) except -1:
+    """Describes an array (batch, h, w) whose pixels are adjacent in memory."""
+    cdef const cnp.npy_intp *stride = cnp.PyArray_STRIDES(array)
+    cdef ptrdiff_t size = table.element_size
+    if (cnp.PyArray_NDIM(array) != 3 or cnp.PyArray_ITEMSIZE(array) != size or not cnp.PyArray_ISBEHAVED_RO(array)
+            or cnp.PyArray_DIM(array, 0) != batch or cnp.PyArray_DIM(array, 1) != h or cnp.PyArray_DIM(array, 2) != w
+            or (w > 1 and stride[2] != size) or (written and not cnp.PyArray_ISWRITEABLE(array))):
+        raise TypeError("a filter needs aligned planes (batch, h, w) of the window's shape and one floating type")
+    image.data = cnp.PyArray_DATA(array)
+    image.image, image.row, image.pixel = stride[0] // size, stride[1] // size, 1
+    return 0
+
+
+def filter2d(Window window not None, cnp.ndarray x not None, cnp.ndarray weight not None, cnp.ndarray out not None,
+             str boundary not None="fill", double fill=0):
+    """Correlates planes x (batch, h, w) with weight (kh, kw), directly."""
+    cdef const fc_table *table = table_of(x)
+    cdef fc_boundary outside = fc_boundary(BOUNDARIES[boundary], fill)
+    cdef const fc_window *w = &window.geometry
+    cdef fc_image source, target
+    cdef int status
+    planes_of(x, table, &source, w.batch, w.h, w.w, False)
+    planes_of(out, table, &target, w.batch, w.out_h, w.out_w, True)
+    cdef void *taps = flat(weight, table)
+    if cnp.PyArray_SIZE(weight) != w.kh * w.kw:
+        raise TypeError("filter2d needs as many weights as the window has taps")
+    with nogil:
+        status = table.filter2d(w, &outside, source, taps, target)
+    check(status)
+
+
+def fft_filter2d(Window window not None, cnp.ndarray x not None, cnp.ndarray weight not None, cnp.ndarray out not None,
+                 ptrdiff_t tile_y, ptrdiff_t tile_x, str boundary not None="fill", double fill=0):
+    """The same at stride 1 by Fourier transforms of tile_y x tile_x."""
+    cdef const fc_table *table = table_of(x)
+    cdef fc_boundary outside = fc_boundary(BOUNDARIES[boundary], fill)
+    cdef const fc_window *w = &window.geometry
+    cdef fc_image source, target
+    cdef int status
+    planes_of(x, table, &source, w.batch, w.h, w.w, False)
+    planes_of(out, table, &target, w.batch, w.out_h, w.out_w, True)
+    cdef void *taps = flat(weight, table)
+    if cnp.PyArray_SIZE(weight) != w.kh * w.kw or w.stride_y != 1 or w.stride_x != 1:
+        raise TypeError("fft_filter2d needs as many weights as the window has taps, and stride 1")
+    for tile, span in ((tile_y, (w.kh - 1) * w.dilation_y + 1), (tile_x, (w.kw - 1) * w.dilation_x + 1)):
+        if tile < max(span, table.vector_length) or tile & (tile - 1):
+            raise ValueError(f"fft_filter2d: no tile of {tile} for a vector of {table.vector_length} and {span} taps")
+    with nogil:
+        status = table.fft_filter2d(w, &outside, tile_y, tile_x, source, taps, target)
+    check(status)
+
+
 # --- fully connected -----------------------------------------------------------------------------------------
 
 def linear(cnp.ndarray x not None, cnp.ndarray weight not None, cnp.ndarray bias, cnp.ndarray out not None):

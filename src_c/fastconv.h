@@ -46,6 +46,13 @@ typedef struct {
   ptrdiff_t out_channels, groups;
 } fc_conv2d;
 
+/* What lies outside a plane: `fill`, the plane again, or its mirror image. */
+enum { FC_FILL, FC_WRAP, FC_SYMM };
+typedef struct {
+  int kind;
+  double fill;
+} fc_boundary;
+
 /* What happens to a finished output tile before it is stored: + bias[channel], + what is stored there already if
  * `accumulate` is set, then clamp to [low, high] where `clamp` is set. A null pointer leaves its step out. */
 typedef struct {
@@ -109,6 +116,12 @@ typedef struct {
   /* Explicit im2col: columns [image][out y][out x][tap y][tap x][channel], zeros in the padding; and its adjoint.  */ \
   X(im2col, (const fc_window *window, fc_image x, void *columns))                                                      \
   X(col2im, (const fc_window *window, const void *columns, fc_image x))                                                \
+  /* Filtering of single planes (window->batch of them, pixels adjacent), all with the same weights (kh, kw):          \
+   * correlation. By FFT at stride 1, in tiles of tile_y x tile_x, powers of                                           \
+   * two of at least a vector and what the dilated kernel spans; a tile that is not finite is done directly.  */       \
+  X(filter2d, (const fc_window *window, const fc_boundary *boundary, fc_image x, const void *weight, fc_image out))    \
+  X(fft_filter2d, (const fc_window *window, const fc_boundary *boundary, ptrdiff_t tile_y, ptrdiff_t tile_x,           \
+                   fc_image x, const void *weight, fc_image out))                                                      \
   /* FMA instructions on 14 independent accumulators, `rounds` times: what the processor can do at most. */            \
   X(fma_peak, (ptrdiff_t rounds, double *operations))                                                                  \
   /* image i resampled bilinearly by matrices[i] (2, 3), output to input pixel (x, y); h, w < 2^31 - 2 */              \

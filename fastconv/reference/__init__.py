@@ -18,6 +18,7 @@ from fastconv.reference import (
     rearrange,
     reduce,
     shape,
+    signal,
     warp,
 )
 from fastconv.reference import linear as linear_twins
@@ -35,6 +36,7 @@ from fastconv.reference.pool import *  # noqa: F403
 from fastconv.reference.rearrange import *  # noqa: F403
 from fastconv.reference.reduce import *  # noqa: F403
 from fastconv.reference.shape import *  # noqa: F403
+from fastconv.reference.signal import *  # noqa: F403
 from fastconv.reference.warp import *  # noqa: F403
 
 __all__ = [
@@ -52,5 +54,6 @@ __all__ = [
     *rearrange.__all__,
     *reduce.__all__,
     *shape.__all__,
+    *signal.__all__,
     *warp.__all__,
 ]

@@ -9,6 +9,7 @@ typedef struct {
 
 static fc_transposition transposition(void) {
   fc_transposition t;
+  memset(&t, 0, sizeof t);
   for (int stage = 0; stage < TRANSPOSE_STAGES; stage++) {
     const int distance = 1 << stage;
     uint8_t low[VL], high[VL];
@@ -23,6 +24,18 @@ static fc_transposition transposition(void) {
   return t;
 }
 
+/* Turns a block of VL vectors on its diagonal. */
+FC_INLINE void transpose_block(const fc_transposition *t, vec row[VL]) {
+  FC_UNROLL(4)
+  for (int stage = 0; stage < TRANSPOSE_STAGES; stage++) FC_UNROLL(16)
+  for (int r = 0; r < VL; r++)
+    if (!(r & 1 << stage)) {
+      const vec a = row[r], b = row[r + (1 << stage)];
+      row[r] = v_permute(a, b, t->low[stage]);
+      row[r + (1 << stage)] = v_permute(a, b, t->high[stage]);
+    }
+}
+
 /* to[to_offset[c] + r] = from[from_offset[r] + c] for r < rows <= VL and c < columns. Columns of a negative offset are
  * left out. With `whole`, whole vectors are stored, zero from `rows` on. */
 FC_INLINE void transpose(const fc_transposition *t, const real *from, const ptrdiff_t *from_offset, ptrdiff_t rows,
@@ -32,14 +45,7 @@ FC_INLINE void transpose(const fc_transposition *t, const real *from, const ptrd
     vec row[VL];
     FC_UNROLL(16)
     for (int r = 0; r < VL; r++) row[r] = r < rows ? v_load_n(from + from_offset[r] + first, here) : v_zero();
-    FC_UNROLL(4)
-    for (int stage = 0; stage < TRANSPOSE_STAGES; stage++) FC_UNROLL(16)
-    for (int r = 0; r < VL; r++)
-      if (!(r & 1 << stage)) {
-        const vec a = row[r], b = row[r + (1 << stage)];
-        row[r] = v_permute(a, b, t->low[stage]);
-        row[r + (1 << stage)] = v_permute(a, b, t->high[stage]);
-      }
+    transpose_block(t, row);
     FC_UNROLL(16)
     for (int c = 0; c < VL; c++)
       if (c < here && to_offset[first + c] >= 0) v_store_n(to + to_offset[first + c], row[c], whole ? VL : rows);
