@@ -27,6 +27,13 @@ CASES = [
     ("LinearLR", {}),
     ("CosineAnnealingLR", {"T_max": 10, "eta_min": 0.001}),
     ("CosineAnnealingLR", {"T_max": 4}),
+    ("ExponentialLR", {"gamma": 0.8}),
+    ("ConstantLR", {}),
+    ("ConstantLR", {"factor": 0.1, "total_iters": 1}),
+    ("PolynomialLR", {"total_iters": 8, "power": 2.5}),
+    ("PolynomialLR", {}),
+    ("CosineAnnealingWarmRestarts", {"T_0": 3, "eta_min": 0.001}),
+    ("CosineAnnealingWarmRestarts", {"T_0": 2, "T_mult": 2}),
     ("OneCycleLR", {"max_lr": 0.5, "total_steps": 12}),
     ("OneCycleLR", {"max_lr": [0.5, 0.2], "epochs": 4, "steps_per_epoch": 3, "anneal_strategy": "linear"}),
     ("OneCycleLR", {"max_lr": 1.0, "total_steps": 12, "pct_start": 1.0, "cycle_momentum": False}),
@@ -69,6 +76,79 @@ def test_sequence_is_pytorchs():
             schedule.step()
 
 
+@pytest.mark.filterwarnings("ignore:Detected call of")
+def test_chain_is_pytorchs():
+    torch = pytest.importorskip("torch")
+    theirs = torch.optim.SGD([torch.zeros(1)], lr=0.1)
+    ours = SGD([Parameter([0.0])], lr=0.1)
+    pair = []
+    for module, o in ((schedules, ours), (torch.optim.lr_scheduler, theirs)):
+        parts = [module.ConstantLR(o, 0.1, 4), module.ExponentialLR(o, 0.9), module.CosineAnnealingLR(o, 20)]
+        pair.append(module.ChainedScheduler(parts))
+    for _ in range(10):
+        np.testing.assert_allclose(pair[0].get_last_lr(), pair[1].get_last_lr(), rtol=1e-12, atol=1e-16)
+        for schedule in pair:
+            schedule.step()
+
+
+PLATEAUS = [
+    {"patience": 1},
+    {"patience": 0, "cooldown": 2, "factor": 0.5},
+    {"mode": "max", "patience": 1, "min_lr": [1e-3, 5e-3]},
+    {"patience": 0, "threshold": 0.3, "threshold_mode": "abs"},
+    {"mode": "max", "patience": 0, "threshold": 0.1, "threshold_mode": "abs", "eps": 1e-3},
+]
+METRICS = [3.0, 2.5, 2.4, 2.4, 2.41, float("nan"), 2.3, 2.3, 2.3, 2.0, 2.2, 2.2, 2.2, 1.0, 1.0, 1.0, -1.0, -1.0]
+
+
+@pytest.mark.parametrize("options", PLATEAUS)
+def test_plateau_is_pytorchs(options):
+    torch = pytest.importorskip("torch")
+    groups = [{"params": [torch.zeros(1)]}, {"params": [torch.zeros(1)], "lr": 0.01}]
+    theirs = torch.optim.lr_scheduler.ReduceLROnPlateau(torch.optim.SGD(groups, lr=0.1), **options)
+    ours = schedules.ReduceLROnPlateau(optimizer(), **options)
+    for metric in METRICS:
+        ours.step(metric)
+        theirs.step(metric)
+        assert ours.get_last_lr() == pytest.approx(theirs.get_last_lr(), rel=1e-12)
+
+
+def test_plateau():
+    schedule = schedules.ReduceLROnPlateau(optimizer(), patience=1, min_lr=0.005)
+    found = []
+    for metric in [1.0, 0.9, 0.95, 0.96, 0.97, 0.98, 0.5]:
+        schedule.step(metric)
+        found.append(schedule.get_last_lr())
+    assert np.array(found)[:, 0] == pytest.approx([0.1, 0.1, 0.1, 0.01, 0.01, 0.005, 0.005])
+    assert found[3][1] == 0.005
+    with pytest.raises(TypeError, match="ReduceLROnPlateau: step needs the metric"):
+        schedule.step()
+
+
+def test_plateau_continues_from_its_state():
+    first = schedules.ReduceLROnPlateau(optimizer(), patience=1, cooldown=1)
+    for metric in METRICS[:8]:
+        first.step(metric)
+    second = schedules.ReduceLROnPlateau(optimizer(), patience=1, cooldown=1)
+    second.load_state_dict(first.state_dict())
+    assert second.get_last_lr() == first.get_last_lr()
+    for metric in METRICS[8:]:
+        first.step(metric)
+        second.step(metric)
+        assert second.get_last_lr() == first.get_last_lr()
+
+
+def test_momentum_in_a_sequence():
+    o = optimizer()
+    parts = [schedules.ConstantLR(o, 0.5, 2), schedules.OneCycleLR(o, 1.0, 10)]
+    schedule = schedules.SequentialLR(o, parts, [2])
+    for _ in range(2):
+        schedule.step()
+    assert o.param_groups[0]["lr"] == pytest.approx(0.04)
+    schedule.step()
+    assert 0.85 < o.param_groups[0]["momentum"] < 0.95
+
+
 def test_step():
     assert rates(schedules.StepLR(optimizer(), 2, 0.5), 6)[:, 0] == pytest.approx([0.1, 0.1, 0.05, 0.05, 0.025, 0.025])
 
@@ -107,6 +187,31 @@ def test_a_schedule_continues_from_its_state():
     assert np.array_equal(rates(second, 5), rates(first, 5))
 
 
+def combined():
+    o = optimizer()
+    inner = schedules.ChainedScheduler([schedules.StepLR(o, 2), schedules.ExponentialLR(o, 0.9)])
+    return schedules.SequentialLR(o, [schedules.LinearLR(o), inner], [3])
+
+
+def test_combined_schedules_continue_from_their_state():
+    first = combined()
+    rates(first, 5)
+    second = combined()
+    second.load_state_dict(first.state_dict())
+    assert np.array_equal(rates(second, 5), rates(first, 5))
+
+
+@pytest.mark.parametrize("make", [combined, lambda: schedules.ReduceLROnPlateau(optimizer())])
+def test_a_state_that_does_not_fit_changes_nothing(make):
+    schedule = make()
+    state, before = schedule.state_dict(), schedule.get_last_lr()
+    for bad in ({}, {**state, "base_lrs": [0.1]}, {**state, "last_epoch": -1}, {**state, "base_lrs": [0.1, "x"]}, None):
+        with pytest.raises((ValueError, TypeError), match=r"SequentialLR: |ReduceLROnPlateau: "):
+            schedule.load_state_dict(bad)
+        assert schedule.get_last_lr() == before
+        assert schedule.state_dict() == state
+
+
 def test_last_epoch_continues_too():
     o = optimizer()
     rates(schedules.StepLR(o, 2), 3)
@@ -126,10 +231,42 @@ def test_last_epoch_continues_too():
         lambda o: schedules.OneCycleLR(o, [1.0], 5),
         lambda o: schedules.OneCycleLR(o, 1.0, 5, anneal_strategy="steep"),
         lambda o: schedules.SequentialLR(o, [schedules.StepLR(o, 1)], [3]),
+        lambda o: schedules.SequentialLR(o, [], []),
+        lambda o: schedules.SequentialLR(o, [schedules.StepLR(optimizer(), 1)], []),
+        lambda o: schedules.SequentialLR(o, [schedules.ReduceLROnPlateau(o)], []),
+        lambda o: schedules.ExponentialLR(o, -1),
+        lambda o: schedules.ConstantLR(o, 2.0),
+        lambda o: schedules.PolynomialLR(o, 0),
+        lambda o: schedules.PolynomialLR(o, power="2"),
     ],
 )
 def test_wrong_arguments(make):
     o = optimizer()
     with pytest.raises((TypeError, ValueError), match="LR: "):
+        make(o)
+    assert [g["lr"] for g in o.param_groups] == [0.1, 0.01]
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda o: schedules.CosineAnnealingWarmRestarts(o, 0),
+        lambda o: schedules.CosineAnnealingWarmRestarts(o, 2, 1.5),
+        lambda o: schedules.ChainedScheduler([]),
+        lambda o: schedules.ChainedScheduler([3]),
+        lambda o: schedules.ChainedScheduler([schedules.StepLR(o, 1), schedules.StepLR(optimizer(), 1)]),
+        lambda o: schedules.ReduceLROnPlateau(o, "least"),
+        lambda o: schedules.ReduceLROnPlateau(o, factor=1.0),
+        lambda o: schedules.ReduceLROnPlateau(o, patience=-1),
+        lambda o: schedules.ReduceLROnPlateau(o, threshold_mode="relative"),
+        lambda o: schedules.ReduceLROnPlateau(o, min_lr=[0.1]),
+        lambda o: schedules.ReduceLROnPlateau(None),
+    ],
+)
+def test_more_wrong_arguments(make):
+    o = optimizer()
+    with pytest.raises(
+        (TypeError, ValueError), match=r"CosineAnnealingWarmRestarts: |ChainedScheduler: |ReduceLROnPlateau: "
+    ):
         make(o)
     assert [g["lr"] for g in o.param_groups] == [0.1, 0.01]

@@ -1,0 +1,174 @@
+"""Schedules along cosines and cycles."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from fastconv import checks
+from fastconv.lr_scheduler.schedule import LRScheduler
+from fastconv.optim import Optimizer
+
+__all__ = ["CosineAnnealingLR", "CosineAnnealingWarmRestarts", "OneCycleLR"]
+
+
+class CosineAnnealingLR(LRScheduler):
+    """Go from the initial learning rate to `eta_min` in `T_max` steps, along half a cosine.
+
+    References
+    ----------
+    Loshchilov and Hutter, "SGDR: stochastic gradient descent with warm restarts", ICLR 2017.
+    """
+
+    def __init__(self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0, last_epoch: int = -1) -> None:
+        self.T_max = checks.integer(T_max, "CosineAnnealingLR", "T_max")
+        self.eta_min = checks.number(eta_min, "CosineAnnealingLR", "eta_min", minimum=0.0)
+        super().__init__(optimizer, last_epoch)
+
+    def rate(self, base: float, epoch: int, group: int) -> float:
+        return self.eta_min + (base - self.eta_min) * (1 + math.cos(math.pi * epoch / self.T_max)) / 2
+
+
+class CosineAnnealingWarmRestarts(LRScheduler):
+    """Go from the initial learning rate to `eta_min` along half a cosine, again and again.
+
+    Parameters
+    ----------
+    optimizer : Optimizer
+        Whose learning rates are set.
+    T_0 : int
+        Steps to the first restart.
+    T_mult : int
+        Each cycle is so many times as long as the one before.
+    eta_min : float
+        Where every cycle would end.
+    last_epoch : int
+        Number of the last step taken; -1 starts anew.
+
+    References
+    ----------
+    Loshchilov and Hutter, "SGDR: stochastic gradient descent with warm restarts", ICLR 2017.
+
+    Examples
+    --------
+    >>> from fastconv import Parameter
+    >>> from fastconv.optim import SGD
+    >>> schedule = CosineAnnealingWarmRestarts(SGD([Parameter([0.0])], lr=1.0), T_0=2, T_mult=2)
+    >>> rates = []
+    >>> for _ in range(7):
+    ...     rates += schedule.get_last_lr()
+    ...     schedule.step()
+    >>> [round(rate, 3) for rate in rates]
+    [1.0, 0.5, 1.0, 0.854, 0.5, 0.146, 1.0]
+    """
+
+    def __init__(
+        self, optimizer: Optimizer, T_0: int, T_mult: int = 1, eta_min: float = 0.0, last_epoch: int = -1
+    ) -> None:
+        self.T_0 = checks.integer(T_0, "CosineAnnealingWarmRestarts", "T_0")
+        self.T_mult = checks.integer(T_mult, "CosineAnnealingWarmRestarts", "T_mult")
+        self.eta_min = checks.number(eta_min, "CosineAnnealingWarmRestarts", "eta_min", minimum=0.0)
+        super().__init__(optimizer, last_epoch)
+
+    def rate(self, base: float, epoch: int, group: int) -> float:
+        length, done = self.T_0, epoch
+        if self.T_mult == 1:
+            done %= length
+        while done >= length:
+            done -= length
+            length *= self.T_mult
+        return self.eta_min + (base - self.eta_min) * (1 + math.cos(math.pi * done / length)) / 2
+
+
+class OneCycleLR(LRScheduler):
+    """Rise to `max_lr`, then fall far below where the cycle began; the momentum goes the other way.
+
+    Parameters
+    ----------
+    optimizer : Optimizer
+        Its initial learning rates are replaced.
+    max_lr : float or sequence of float
+        The highest learning rate, of all groups or of each.
+    total_steps : int, optional
+        Length of the cycle; or else `epochs` and `steps_per_epoch`, whose product it is.
+    pct_start : float
+        Share of the cycle that rises.
+    anneal_strategy : {"cos", "linear"}
+        Shape of both slopes.
+    cycle_momentum : bool
+        Move the momentum from `max_momentum` to `base_momentum` and back.
+    div_factor : float
+        ``max_lr / div_factor`` is where the cycle begins.
+    final_div_factor : float
+        The cycle ends at where it began, divided by this.
+
+    References
+    ----------
+    Smith and Topin, "Super-convergence: very fast training of neural networks using large learning rates", 2018.
+    """
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        max_lr: float | Sequence[float],
+        total_steps: int | None = None,
+        epochs: int | None = None,
+        steps_per_epoch: int | None = None,
+        pct_start: float = 0.3,
+        anneal_strategy: str = "cos",
+        cycle_momentum: bool = True,
+        base_momentum: float = 0.85,
+        max_momentum: float = 0.95,
+        div_factor: float = 25.0,
+        final_div_factor: float = 1e4,
+        last_epoch: int = -1,
+    ) -> None:
+        if total_steps is None:
+            if epochs is None or steps_per_epoch is None:
+                raise ValueError("OneCycleLR: needs total_steps, or epochs and steps_per_epoch")
+            total_steps = checks.integer(epochs, "OneCycleLR", "epochs") * checks.integer(
+                steps_per_epoch, "OneCycleLR", "steps_per_epoch"
+            )
+        self.total_steps = checks.integer(total_steps, "OneCycleLR", "total_steps")
+        self.rising = checks.number(pct_start, "OneCycleLR", "pct_start", 0.0, 1.0) * self.total_steps - 1
+        if anneal_strategy not in ("cos", "linear"):
+            raise ValueError(f"OneCycleLR: anneal_strategy must be cos or linear, got {anneal_strategy!r}")
+        self.cosine = anneal_strategy == "cos"
+        self.momenta = (
+            checks.number(max_momentum, "OneCycleLR", "max_momentum", 0.0, 1.0),
+            checks.number(base_momentum, "OneCycleLR", "base_momentum", 0.0, 1.0),
+        )
+        self.cycle_momentum = cycle_momentum
+        self.div_factor = checks.number(div_factor, "OneCycleLR", "div_factor", minimum=1.0)
+        self.final_div_factor = checks.number(final_div_factor, "OneCycleLR", "final_div_factor", minimum=1.0)
+        groups = getattr(optimizer, "param_groups", [])
+        rates = list(max_lr) if isinstance(max_lr, (tuple, list)) else [max_lr] * len(groups)
+        if len(rates) != len(groups):
+            raise ValueError(f"OneCycleLR: max_lr must be one number or {len(groups)}, one for each group")
+        if cycle_momentum and any("momentum" not in group for group in groups):
+            raise ValueError("OneCycleLR: the optimiser has no momentum; pass cycle_momentum=False")
+        for group, rate in zip(groups, rates, strict=True):
+            group["initial_lr"] = checks.number(rate, "OneCycleLR", "max_lr", minimum=0.0) / self.div_factor
+        super().__init__(optimizer, last_epoch)
+
+    def rate(self, base: float, epoch: int, group: int) -> float:
+        if epoch > self.total_steps:  # a step after the last batch, as every training loop makes it, is no error
+            raise ValueError(f"OneCycleLR: the cycle of {self.total_steps} steps is over")
+        return self._on_cycle(base, base * self.div_factor, base / self.final_div_factor, epoch)
+
+    def write_more(self, epoch: int) -> None:
+        """Write the momenta."""
+        if self.cycle_momentum:
+            most, least = self.momenta
+            for group in self.optimizer.param_groups:
+                group["momentum"] = self._on_cycle(most, least, most, epoch)
+
+    def _on_cycle(self, start: float, top: float, end: float, epoch: int) -> float:
+        if epoch <= self.rising or self.rising >= self.total_steps - 1:
+            return self._between(start, top, epoch / self.rising if self.rising else 1.0)
+        return self._between(top, end, (epoch - self.rising) / (self.total_steps - 1 - self.rising))
+
+    def _between(self, start: float, end: float, done: float) -> float:
+        if self.cosine:
+            return end + (start - end) / 2 * (1 + math.cos(math.pi * done))
+        return start + (end - start) * done
