@@ -1,97 +1,26 @@
-"""Initial values of parameters, under PyTorch's names.
-
-Each function writes into a Parameter, Tensor or array, with random numbers from `rng`, and returns it. The same seed
-gives the same float32 and float64 values, up to rounding.
-"""
+"""Random weights that keep the variance of what passes through: Xavier, Kaiming, LeCun."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
-from contextvars import ContextVar
-from typing import Any, TypeVar
-
-import numpy as np
+from typing import Any
 
 from fastconv import checks
 from fastconv.errors import ShapeError
-from fastconv.parameter import Parameter
-from fastconv.tensor import Tensor
+from fastconv.init.fill import Rng, T, array_to_fill, normal_, uniform_
 
 __all__ = [
     "calculate_gain",
-    "constant_",
     "kaiming_normal_",
     "kaiming_uniform_",
-    "normal_",
-    "ones_",
-    "skipped",
-    "uniform_",
+    "lecun_normal_",
+    "lecun_uniform_",
     "xavier_normal_",
     "xavier_uniform_",
-    "zeros_",
 ]
 
-Rng = np.random.Generator | int | None
-T = TypeVar("T", Parameter, Tensor, np.ndarray)
-
-_GAINS = {"linear": 1.0, "conv2d": 1.0, "sigmoid": 1.0, "tanh": 5 / 3, "relu": math.sqrt(2), "selu": 0.75}
-
-_BLOCK = 2**16
-_skipping: ContextVar[bool] = ContextVar("skipping", default=False)
-
-
-@contextmanager
-def skipped() -> Iterator[None]:
-    """Draw no random numbers inside the block: for layers whose weights are written afterwards anyway.
-
-    Examples
-    --------
-    >>> with skipped():
-    ...     uniform_(np.zeros(2))
-    array([0., 0.])
-    """
-    token = _skipping.set(True)
-    try:
-        yield
-    finally:
-        _skipping.reset(token)
-
-
-def uniform_(tensor: T, a: float = 0.0, b: float = 1.0, *, rng: Rng = None) -> T:
-    """Fill with the uniform distribution over [a, b).
-
-    Examples
-    --------
-    >>> uniform_(np.zeros(2), rng=0).round(3)
-    array([0.637, 0.27 ])
-    """
-    low, high = checks.number(a, "uniform_", "a"), checks.number(b, "uniform_", "b")
-    if low > high:
-        raise ValueError(f"uniform_: a must not be above b, got {a} and {b}")
-    return _draw("uniform_", tensor, rng, "uniform", low, high)
-
-
-def normal_(tensor: T, mean: float = 0.0, std: float = 1.0, *, rng: Rng = None) -> T:
-    """Fill with the normal distribution of this mean and standard deviation."""
-    centre, width = checks.number(mean, "normal_", "mean"), checks.number(std, "normal_", "std", minimum=0.0)
-    return _draw("normal_", tensor, rng, "normal", centre, width)
-
-
-def constant_(tensor: T, val: float) -> T:
-    """Fill with one value."""
-    return _fill("constant_", tensor, checks.number(val, "constant_", "val"))
-
-
-def zeros_(tensor: T) -> T:
-    """Fill with 0."""
-    return _fill("zeros_", tensor, 0.0)
-
-
-def ones_(tensor: T) -> T:
-    """Fill with 1."""
-    return _fill("ones_", tensor, 1.0)
+_LINEAR = ("linear", *(f"conv{kind}{n}d" for kind in ("", "_transpose") for n in (1, 2, 3)))
+_GAINS = {**dict.fromkeys(_LINEAR, 1.0), "sigmoid": 1.0, "tanh": 5 / 3, "relu": math.sqrt(2), "selu": 0.75}
 
 
 def xavier_uniform_(tensor: T, gain: float = 1.0, *, rng: Rng = None) -> T:
@@ -133,6 +62,7 @@ def kaiming_uniform_(
 
     Examples
     --------
+    >>> import numpy as np
     >>> weight = kaiming_uniform_(np.empty((8, 3)), a=5**0.5, rng=0)
     >>> bool(abs(weight).max() <= 3**-0.5)
     True
@@ -148,13 +78,37 @@ def kaiming_normal_(
     return normal_(tensor, 0.0, _kaiming_std("kaiming_normal_", tensor, a, mode, nonlinearity), rng=rng)
 
 
+def lecun_uniform_(tensor: T, *, rng: Rng = None) -> T:
+    """Fill uniformly over ±sqrt(3 / fan_in), which keeps the variance where nothing or SELU follows.
+
+    References
+    ----------
+    LeCun, Bottou, Orr and Müller, "Efficient backprop", 1998; Klambauer et al., "Self-normalizing neural networks",
+    NeurIPS 2017.
+    """
+    bound = math.sqrt(3 / _fans("lecun_uniform_", tensor)[0])
+    return uniform_(tensor, -bound, bound, rng=rng)
+
+
+def lecun_normal_(tensor: T, *, rng: Rng = None) -> T:
+    """Fill normally with the standard deviation 1 / sqrt(fan_in); see :func:`lecun_uniform_`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> round(float(lecun_normal_(np.empty((64, 25, 2, 2)), rng=0).std()), 2)
+    0.1
+    """
+    return normal_(tensor, 0.0, 1 / math.sqrt(_fans("lecun_normal_", tensor)[0]), rng=rng)
+
+
 def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
     """Return the factor by which weights grow to keep the variance through an activation.
 
     Parameters
     ----------
     nonlinearity : str
-        "linear", "conv2d", "sigmoid", "tanh", "relu", "leaky_relu" or "selu".
+        "linear", "conv2d" and the other convolutions, "sigmoid", "tanh", "relu", "leaky_relu" or "selu".
     param : float, optional
         The slope of "leaky_relu" for negative numbers, 0.01 if left out.
 
@@ -181,41 +135,8 @@ def _kaiming_std(op: str, tensor: Any, a: float, mode: str, nonlinearity: str) -
 
 def _fans(op: str, tensor: Any) -> tuple[int, int]:
     """Numbers that each output is summed from, and that each input goes into."""
-    shape = _array(op, tensor).shape
+    shape = array_to_fill(op, tensor).shape
     if len(shape) < 2 or 0 in shape:
         raise ShapeError(f"{op}: tensor must have at least 2 axes, none of length 0, got shape {shape}")
     taps = math.prod(shape[2:])
     return shape[1] * taps, shape[0] * taps
-
-
-def _array(op: str, tensor: Any) -> np.ndarray:
-    array = tensor.data if isinstance(tensor, Tensor) else tensor
-    if not isinstance(array, np.ndarray) or array.dtype.kind != "f":
-        raise TypeError(f"{op}: tensor must be a float Parameter, Tensor or ndarray, got {type(tensor).__name__}")
-    return array
-
-
-def _draw(op: str, tensor: T, rng: Rng, distribution: str, *numbers: float) -> T:
-    """Fill with random numbers, unless they are `skipped`; in blocks, for they come as float64."""
-    array, generator = _array(op, tensor), checks.generator(rng, op)
-    if _skipping.get():
-        return tensor
-    draw = getattr(generator, distribution)
-    if array.size <= _BLOCK or not array.flags.c_contiguous:
-        return _fill(op, tensor, draw(*numbers, array.shape))
-    with tensor.writing() if isinstance(tensor, Parameter) else nullcontext(array) as storage:
-        flat = storage.reshape(-1)
-        for start in range(0, flat.size, _BLOCK):
-            part = flat[start : start + _BLOCK]
-            part[...] = draw(*numbers, part.size)
-    return tensor
-
-
-def _fill(op: str, tensor: T, values: Any) -> T:
-    array = _array(op, tensor)
-    if isinstance(tensor, Parameter):
-        with tensor.writing() as storage:
-            storage[...] = values
-    else:
-        array[...] = values
-    return tensor
