@@ -31,6 +31,16 @@ class Branching(Module):
         return self.joined(F.cat((self.wide(x), self.dilated(x)), 1))
 
 
+class Sliced(Module):
+    """As the shortcuts of small residual networks: every second pixel, beside a convolution."""
+
+    def __init__(self):
+        self.body = conv(1, 1, 3, stride=2, padding=1)
+
+    def forward(self, x):
+        return self.body(x)[..., 1:, :] + x[:, 0, None, 2::2, ::2]
+
+
 class Skip(Module):
     def __init__(self):
         self.body = conv(1, 1, 3, padding=1)
@@ -45,6 +55,7 @@ NETWORKS = {
     "oblong": Sequential(conv(1, 1, (1, 5), stride=(1, 2), padding=(0, 1)), AvgPool2d((2, 1))),
     "dilated": Sequential(conv(1, 1, 3, dilation=2), conv(1, 1, 3, dilation=(4, 1), padding=(4, 1))),
     "branching": Branching(),
+    "sliced": Sequential(conv(1, 1, 3), Sliced(), conv(1, 1, 3)),
     "skip": Sequential(AvgPool2d(2), Skip(), Skip()),
 }
 

@@ -169,7 +169,7 @@ def test_json_has_everything():
 def test_the_table():
     text = str(fastconv.summary(lenet5(rng=0), (1, 28, 28)))
     lines = text.splitlines()
-    assert lines[0] == "LeNet, input 1 x 1 x 28 x 28"
+    assert lines[0] == "lenet5, input 1 x 1 x 28 x 28"
     assert lines[4].split() == [
         "features.0",
         "Conv2d",

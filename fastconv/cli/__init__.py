@@ -1,4 +1,4 @@
-"""The command ``fastconv``: train, evaluate, predict, info, bench (``pip install "fastconv[cli]"``).
+"""The command ``fastconv``: train, evaluate, predict, summary, info, bench (``pip install "fastconv[cli]"``).
 
 Results go to standard output, progress and remarks to standard error. The exit status is 0, or 1 after a failure
 with one line that says why, 2 for wrong usage, 130 after Ctrl-C.

@@ -157,6 +157,33 @@ def _permuted(node: Node, inputs: list[Value], known: Known) -> Fields:
     return _moved(known[value], value.shape, {axis: i for i, axis in enumerate(order)})
 
 
+def _sliced(node: Node, inputs: list[Value], known: Known) -> Fields:
+    """Slices move and stretch; an int leaves one position; an array in the index, anything."""
+    value = inputs[0]
+    shape, index = value.shape, node.arguments["index"]
+    index = index if isinstance(index, tuple) else (index,)
+    if not all(isinstance(part, (int, np.integer, slice, type(None), type(...))) for part in index):
+        return _moved(known[value], shape, {})
+    taken = sum(part is not None and part is not ... for part in index)
+    parts = list(index) if any(part is ... for part in index) else [*index, ...]
+    at = next(i for i, part in enumerate(parts) if part is ...)
+    parts[at : at + 1] = [slice(None)] * (len(shape) - taken)
+    by_axis = {f.axis: f for f in known[value] if f.axis is not None}
+    moved: dict[int, Field] = {}
+    axis = new = 0
+    for part in parts:
+        if part is not None:
+            field = by_axis.get(axis)
+            start, _, step = part.indices(shape[axis]) if isinstance(part, slice) else (part % shape[axis], 0, 0)
+            if field is not None:
+                low, high = field.low + start * field.jump, field.high + start * field.jump
+                place = new if isinstance(part, slice) else None
+                moved[axis] = Field(place, low, high, field.jump * (step or 1), field.whole)
+            axis += 1
+        new += part is None or isinstance(part, slice)
+    return tuple(f if f.axis is None else moved[f.axis] for f in known[value])
+
+
 def _product(node: Node, inputs: list[Value], known: Known) -> Fields:
     """A fully connected layer takes the last axis together."""
     value = inputs[0]
@@ -168,5 +195,6 @@ _RULES: dict[str, Callable[[Node, list[Value], Known], Fields]] = {
     **dict.fromkeys(("softmax", "log_softmax"), _along),
     **dict.fromkeys(("reshape", "flatten", "squeeze", "unsqueeze"), _reshaped),
     **dict.fromkeys(("permute", "transpose"), _permuted),
+    "getitem": _sliced,
     "linear": _product,
 }

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 _PREFIXES = "kMGTP"
 
-__all__ = ["amount", "field_text", "shape_text", "summary_table"]
+__all__ = ["amount", "field_text", "shape_text", "summary_table", "table_text"]
 
 
 def amount(number: float, unit: str = "") -> str:
@@ -48,6 +48,14 @@ def field_text(found: ReceptiveField, image: tuple[int, ...]) -> tuple[str, str,
 
     whole = found.size and found.size == image[2:] and all(start is None for start in found.start)
     return "all" if whole else text(found.size), text(found.jump), text(found.start)
+
+
+def table_text(table: Table) -> str:
+    """Return a table as plain text, as wide as it needs to be."""
+    console = require("rich.console", "cli").Console(width=200, color_system=None, force_jupyter=False)
+    with console.capture() as text:
+        console.print(table)
+    return "\n".join(line.rstrip() for line in text.get().splitlines())
 
 
 def summary_table(found: Any) -> Table:

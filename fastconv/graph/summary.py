@@ -8,8 +8,8 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from fastconv import checks
-from fastconv.errors import require
 from fastconv.graph._fields import fields
+from fastconv.graph._table import summary_table, table_text
 from fastconv.graph.cost import activation_bytes, macs, peak_bytes
 from fastconv.graph.ir import Graph, Node
 from fastconv.graph.receptive_field import ReceptiveField, summarise
@@ -94,7 +94,7 @@ class Summary:
     Attributes
     ----------
     name : str
-        Class of the network.
+        Name of the network, or its class.
     input_shape : tuple of int
         With the batch.
     rows : tuple of Row
@@ -118,8 +118,6 @@ class Summary:
 
     def table(self) -> Table:
         """Return a table for rich's console (``pip install "fastconv[cli]"``)."""
-        from fastconv.graph._table import summary_table
-
         return summary_table(self)
 
     def __rich__(self) -> Table:
@@ -127,10 +125,7 @@ class Summary:
 
     def __str__(self) -> str:
         """The table as text."""
-        console = require("rich.console", "cli").Console(width=200, color_system=None, force_jupyter=False)
-        with console.capture() as text:
-            console.print(self.table())
-        return "\n".join(line.rstrip() for line in text.get().splitlines())
+        return table_text(self.table())
 
 
 def summary(model: Any, input_shape: tuple[int, ...], depth: int | None = None) -> Summary:
@@ -174,7 +169,7 @@ def summary(model: Any, input_shape: tuple[int, ...], depth: int | None = None) 
     if depth is not None:
         kinds = {path: type(module).__name__ for path, module in model.named_modules()}
         rows = tuple(_joined(rows, depth, kinds))
-    return Summary(type(model).__name__, graph.inputs[0].shape, rows, totals)
+    return Summary(getattr(model, "name", "") or type(model).__name__, graph.inputs[0].shape, rows, totals)
 
 
 def _rows(graph: Graph) -> Iterator[Row]:
