@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from benchmarks.peers.cases import Case, Goal, conv, lenet
 from benchmarks.peers.cases_optim import optim_cases
+from benchmarks.peers.cases_pool import pool_cases
 
 # (name, input channels, size, output channels, kernel, stride), and the goal for the direct algorithm's share of the
 # FMA peak on one thread, 0 for none: the layers that the kernels were designed by.
@@ -77,11 +78,12 @@ def op_cases() -> list[Case]:
         "log_softmax 256x1000": ("log_softmax", scores, {"dim": 1}, 0),
         "cross_entropy 256x1000": ("cross_entropy", scores, {}, 1000),
     }
-    return [
+    cases = [
         Case(name if mode == "forward" else f"{name}, {mode}", op, mode, inputs, options, classes=classes)
         for name, (op, inputs, options, classes) in shapes.items()
         for mode in ("forward", "both" if classes else "backward")
     ]
+    return [*cases, *pool_cases()]
 
 
 class Group(NamedTuple):

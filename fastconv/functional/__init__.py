@@ -6,8 +6,11 @@ from fastconv.functional import (
     conv,
     conv_transpose,
     elementwise,
+    learned_pool,
     loss,
+    mixed_pool,
     norm,
+    norm_pool,
     operators,
     padding,
     patches,
@@ -23,9 +26,12 @@ from fastconv.functional.adaptive import *  # noqa: F403
 from fastconv.functional.conv import *  # noqa: F403
 from fastconv.functional.conv_transpose import *  # noqa: F403
 from fastconv.functional.elementwise import *  # noqa: F403
+from fastconv.functional.learned_pool import *  # noqa: F403
 from fastconv.functional.linear import *  # noqa: F403
 from fastconv.functional.loss import *  # noqa: F403
+from fastconv.functional.mixed_pool import *  # noqa: F403
 from fastconv.functional.norm import *  # noqa: F403
+from fastconv.functional.norm_pool import *  # noqa: F403
 from fastconv.functional.padding import *  # noqa: F403
 from fastconv.functional.patches import *  # noqa: F403
 from fastconv.functional.pool import *  # noqa: F403
@@ -41,6 +47,9 @@ __all__ = [
     *conv_transpose.__all__,
     *elementwise.__all__,
     *linear_functions.__all__,
+    *learned_pool.__all__,
+    *mixed_pool.__all__,
+    *norm_pool.__all__,
     *loss.__all__,
     *padding.__all__,
     *norm.__all__,

@@ -13,10 +13,34 @@ from fastconv.layers.container import Branches, ModuleDict, ModuleList, Sequenti
 from fastconv.layers.conv import Conv1d, Conv2d, Conv3d, DepthwiseSeparableConv2d
 from fastconv.layers.conv_transpose import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from fastconv.layers.dropout import Dropout
+from fastconv.layers.learned_pool import (
+    TrainablePool1d,
+    TrainablePool2d,
+    TrainablePool3d,
+    WeightedPool1d,
+    WeightedPool2d,
+    WeightedPool3d,
+)
 from fastconv.layers.linear import Linear
 from fastconv.layers.loss import CrossEntropyLoss
+from fastconv.layers.mixed_pool import (
+    MixedPool1d,
+    MixedPool2d,
+    MixedPool3d,
+    StochasticPool1d,
+    StochasticPool2d,
+    StochasticPool3d,
+)
 from fastconv.layers.module import Buffer, Module
 from fastconv.layers.norm import BatchNorm1d, BatchNorm2d, BatchNorm3d
+from fastconv.layers.norm_pool import (
+    GaussianPool1d,
+    GaussianPool2d,
+    GaussianPool3d,
+    LPPool1d,
+    LPPool2d,
+    LPPool3d,
+)
 from fastconv.layers.padding import (
     CircularPad1d,
     CircularPad2d,
@@ -95,7 +119,13 @@ __all__ = [
     "Dropout",
     "Flatten",
     "Fold",
+    "GaussianPool1d",
+    "GaussianPool2d",
+    "GaussianPool3d",
     "Identity",
+    "LPPool1d",
+    "LPPool2d",
+    "LPPool3d",
     "Linear",
     "LocallyConnected2d",
     "LogSoftmax",
@@ -105,6 +135,9 @@ __all__ = [
     "MaxUnpool1d",
     "MaxUnpool2d",
     "MaxUnpool3d",
+    "MixedPool1d",
+    "MixedPool2d",
+    "MixedPool3d",
     "Module",
     "ModuleDict",
     "ModuleList",
@@ -121,9 +154,18 @@ __all__ = [
     "Sequential",
     "Sigmoid",
     "Softmax",
+    "StochasticPool1d",
+    "StochasticPool2d",
+    "StochasticPool3d",
     "Tanh",
+    "TrainablePool1d",
+    "TrainablePool2d",
+    "TrainablePool3d",
     "Unflatten",
     "Unfold",
+    "WeightedPool1d",
+    "WeightedPool2d",
+    "WeightedPool3d",
     "ZeroPad1d",
     "ZeroPad2d",
     "ZeroPad3d",

@@ -20,6 +20,7 @@ from fastconv.reference import (
     shape,
     signal,
     warp,
+    weighing_pool,
 )
 from fastconv.reference import linear as linear_twins
 from fastconv.reference.activation import *  # noqa: F403
@@ -38,6 +39,7 @@ from fastconv.reference.reduce import *  # noqa: F403
 from fastconv.reference.shape import *  # noqa: F403
 from fastconv.reference.signal import *  # noqa: F403
 from fastconv.reference.warp import *  # noqa: F403
+from fastconv.reference.weighing_pool import *  # noqa: F403
 
 __all__ = [
     *activation.__all__,
@@ -56,4 +58,5 @@ __all__ = [
     *shape.__all__,
     *signal.__all__,
     *warp.__all__,
+    *weighing_pool.__all__,
 ]

@@ -13,6 +13,10 @@ _MODES: dict[str, Any] = {"constant": "constant", "reflect": "reflect", "replica
 
 
 def pad(x: np.ndarray, pad: Sequence[int], mode: str = "constant", value: float = 0.0) -> np.ndarray:
+    return _padded(x, pad, mode, value)
+
+
+def _padded(x: np.ndarray, pad: Sequence[int], mode: str, value: float) -> np.ndarray:
     """Take elements away where `pad` is negative, and add some around the last axes where it is positive."""
     sides = [(0, 0)] * (x.ndim - len(pad) // 2) + [(pad[i], pad[i + 1]) for i in range(len(pad) - 2, -1, -2)]
     less = tuple(slice(max(-before, 0), min(after, 0) or None) for before, after in sides)
@@ -23,8 +27,8 @@ def pad(x: np.ndarray, pad: Sequence[int], mode: str = "constant", value: float 
 
 
 def pad_grad(
-    grad: np.ndarray, x: np.ndarray, pad_: Sequence[int], mode: str = "constant", value: float = 0.0
+    grad: np.ndarray, x: np.ndarray, pad: Sequence[int], mode: str = "constant", value: float = 0.0
 ) -> np.ndarray:
     """Number the elements, pad the numbers, and add each gradient where its number says; -1 is nowhere."""
-    numbers = pad(np.arange(x.size).reshape(x.shape), pad_, mode, -1)
+    numbers = _padded(np.arange(x.size).reshape(x.shape), pad, mode, -1)
     return np.bincount(numbers.ravel() + 1, grad.ravel(), minlength=x.size + 1)[1:].reshape(x.shape)

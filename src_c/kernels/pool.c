@@ -46,9 +46,25 @@ FC_INLINE void pool_vector(const pool_taps *taps, ptrdiff_t c, ptrdiff_t n, pool
   for (ptrdiff_t i = 0; i < many; i++) b_store_n(winners + i * plane + c, winner[i], n);
 }
 
+/* Four vectors of sums: a large window is read a cache line or more at a time. */
+FC_INLINE void pool_sums(const pool_taps *taps, ptrdiff_t c, real divisor, real *out) {
+  vec sum[4] = {v_zero(), v_zero(), v_zero(), v_zero()};
+  for (ptrdiff_t ky = taps->ky0; ky < taps->ky1; ky++) {
+    const real *x = taps->first + (ky - taps->ky0) * taps->row + c;
+    for (ptrdiff_t kx = taps->kx0; kx < taps->kx1; kx++, x += taps->pixel) {
+      FC_UNROLL(4)
+      for (int v = 0; v < 4; v++) sum[v] = v_add(sum[v], v_load(x + v * VL));
+    }
+  }
+  FC_UNROLL(4)
+  for (int v = 0; v < 4; v++) v_store(out + c + v * VL, v_div(sum[v], v_set1(divisor)));
+}
+
 FC_INLINE void pool_pixel(const pool_taps *taps, ptrdiff_t channels, pool_kind kind, real divisor, real *out,
                           uint8_t *winners, int planes, ptrdiff_t plane) {
   ptrdiff_t c = 0;
+  if (kind == POOL_AVERAGE)
+    for (; c + 4 * VL <= channels; c += 4 * VL) pool_sums(taps, c, divisor, out);
   for (; c + VL <= channels; c += VL) pool_vector(taps, c, VL, kind, divisor, out, winners, planes, plane);
   if (c < channels) pool_vector(taps, c, channels - c, kind, divisor, out, winners, planes, plane);
 }
