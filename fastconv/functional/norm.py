@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -75,23 +76,22 @@ def batch_norm(
         None if value is None else _running(value, name, x, channels, training)
         for name, value in (("running_mean", running_mean), ("running_var", running_var))
     ]
+    parameters = _parameters("batch_norm", x, (channels,), weight, bias)
+    count = x.size // channels
     if not training and (kept[0] is None or kept[1] is None):
         raise ValueError("batch_norm: without training=True it needs running_mean and running_var")
-    count = x.size // channels
     if training and count < 2:
         raise ShapeError(
             f"batch_norm: training needs more than one value per channel, got input of shape {x.shape}; "
             "use a larger batch, or eval()"
         )
     if tracing():
-        for name, value in (("weight", weight), ("bias", bias)):
-            _parameter("batch_norm", name, value, x, (channels,))
         return traced("batch_norm", locals(), x.shape, x.dtype)
+    inputs = (input, weight, bias)
     if not training:
-        moments = np.array(kept, np.float64)
-        return _normalise("batch_norm", input, x, moments, weight, bias, channels, False, eps, fixed=True)
-
-    out, moments = _normalise_by_own("batch_norm", input, x, weight, bias, channels, False, eps)
+        return normalise(inputs, x, parameters, np.array(kept, np.float64), channels, False, eps, fixed=True)
+    moments = np.empty((2, channels))
+    out = normalise(inputs, x, parameters, moments, channels, False, eps)
     with np.errstate(all="ignore"):
         for array, found in zip(kept, (moments[0], moments[1] * (count / (count - 1))), strict=True):
             if array is not None:
@@ -106,15 +106,17 @@ def _channels(op: str, x: np.ndarray) -> int:
     return x.shape[1]
 
 
-def _parameter(op: str, name: str, value: Any, x: np.ndarray, shape: tuple[int, ...]) -> np.ndarray | None:
-    """A weight or bias of the given shape and of the dtype of `x`, in C order."""
-    if value is None:
-        return None
-    array = as_array(value, op, name)
-    if array.shape != shape:
-        raise ShapeError(f"{op}: {name} must have shape {shape} for an input of shape {x.shape}, got {array.shape}")
-    checks.same_dtype(op, x, "input", array, name)
-    return np.ascontiguousarray(array)
+def _parameters(op: str, x: np.ndarray, shape: tuple[int, ...], weight: Any, bias: Any) -> list[np.ndarray | None]:
+    """Weight and bias of the given shape and of the dtype of `x`, in C order."""
+    found: list[np.ndarray | None] = []
+    for name, value in (("weight", weight), ("bias", bias)):
+        array = None if value is None else as_array(value, op, name)
+        if array is not None and array.shape != shape:
+            raise ShapeError(f"{op}: {name} must have shape {shape} for an input of shape {x.shape}, got {array.shape}")
+        if array is not None:
+            checks.same_dtype(op, x, "input", array, name)
+        found.append(None if array is None else np.ascontiguousarray(array))
+    return found
 
 
 def _running(value: Any, name: str, x: np.ndarray, channels: int, written: bool) -> np.ndarray:
@@ -137,45 +139,38 @@ def _images(x: np.ndarray) -> np.ndarray:
     return x.reshape(n, channels, *((1, 1, *size)[-2:] if len(size) < 2 else (size[0] * size[1], size[2])))
 
 
-def _normalise_by_own(
-    op: str, input: Any, x: np.ndarray, weight: Any, bias: Any, groups: int, per_image: bool, eps: float
-) -> tuple[Tensor, np.ndarray]:
-    """Normalise by the moments of the data themselves; return the result and these, (2, ...)."""
-    moments = np.empty((2, (len(x) if per_image else 1) * groups))
-    return _normalise(op, input, x, moments, weight, bias, groups, per_image, eps, fixed=False), moments
-
-
-def _normalise(
-    op: str,
-    input: Any,
+def normalise(
+    inputs: Sequence[Any],
     x: np.ndarray,
+    parameters: Sequence[np.ndarray | None],
     moments: np.ndarray,
-    weight: Any,
-    bias: Any,
     groups: int,
     per_image: bool,
     eps: float,
-    fixed: bool,
+    fixed: bool = False,
 ) -> Tensor:
-    """Normalise by `moments`, means and variances, which are filled in first unless they are `fixed`."""
-    parameters = (x.shape[1],)
-    w, b = (_parameter(op, name, value, x, parameters) for name, value in (("weight", weight), ("bias", bias)))
-    images = _kernels.pixels(_images(x))
+    """Normalise `x` by means and variances, which are computed and written to `moments` unless they are `fixed`.
+
+    There is one of each for every group of channels, of the batch or, with `per_image`, of every image. `inputs` are
+    input, weight and bias as the user gave them.
+    """
+    w, b = parameters
     mean, var = moments
+    images = _kernels.pixels(_images(x))
     out = _kernels.empty_channels_last(images.shape, x.dtype)
     if images.size:
         if not fixed:
             _kernels.norm_moments(images, mean, var, groups, per_image)
         _kernels.norm(images, mean, var, w, b, out, groups, per_image, eps)
-    needed = [needs_grad(each) for each in (input, weight, bias)]
+    needed = [needs_grad(each) for each in inputs]
     shape = x.shape
 
     def backward(grad: np.ndarray) -> tuple[np.ndarray | None, ...]:
         grad_x = _kernels.empty_channels_last(images.shape, images.dtype) if needed[0] else None
-        grad_w, grad_b = (np.zeros(parameters, images.dtype) if need else None for need in needed[1:])
+        grad_w, grad_b = (np.zeros(shape[1], images.dtype) if need else None for need in needed[1:])
         if images.size:
             given = _kernels.pixels(_images(grad))
             _kernels.norm_grad(images, given, mean, var, w, grad_x, grad_w, grad_b, groups, per_image, eps, fixed)
         return None if grad_x is None else grad_x.reshape(shape), grad_w, grad_b
 
-    return record(out.reshape(shape), backward, (input, weight, bias))
+    return record(out.reshape(shape), backward, inputs)
