@@ -6,7 +6,10 @@ import pytest
 
 from benchmarks.conftest import Race, randn
 
-maps = pytest.mark.parametrize("op", ["relu", "sigmoid", "tanh"])
+maps = pytest.mark.parametrize(
+    "op",
+    ["relu", "relu6", "leaky_relu", "elu", "softplus", "sigmoid", "hardsigmoid", "tanh", "silu", "hardswish", "mish"],
+)
 scores = pytest.mark.parametrize("op", ["softmax", "log_softmax"])
 
 
@@ -18,6 +21,14 @@ def test_activation(race: Race, op: str) -> None:
 @maps
 def test_activation_grad(race: Race, op: str) -> None:
     race.backward(op, [randn(8, 64, 28, 28)], "8x64x28²")
+
+
+def test_prelu(race: Race) -> None:
+    race.forward("prelu", [randn(8, 64, 28, 28), randn(64)], "8x64x28²")
+
+
+def test_prelu_grad(race: Race) -> None:
+    race.backward("prelu", [randn(8, 64, 28, 28), randn(64)], "8x64x28²")
 
 
 @scores

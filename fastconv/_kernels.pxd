@@ -36,6 +36,10 @@ cdef extern from "fastconv.h" nogil:
         double low, high
         int accumulate
 
+    ctypedef struct fc_activation:
+        int name
+        double a, b, c
+
     int FC_NORM_NARROW
     ctypedef struct fc_norm:
         ptrdiff_t segments, rows, channels, groups, x_pitch, grad_pitch
@@ -81,12 +85,12 @@ cdef extern from "fastconv.h" nogil:
         int (*fma_peak)(ptrdiff_t rounds, double *operations) noexcept nogil
         int (*affine_warp)(fc_image images, const double *matrices, double fill, fc_image out, ptrdiff_t n,
                            ptrdiff_t h, ptrdiff_t w, ptrdiff_t channels) noexcept nogil
-        int (*relu)(const void *x, void *out, ptrdiff_t n) noexcept nogil
-        int (*relu_grad)(const void *out, const void *grad, void *grad_x, ptrdiff_t n) noexcept nogil
-        int (*sigmoid)(const void *x, void *out, ptrdiff_t n) noexcept nogil
-        int (*sigmoid_grad)(const void *out, const void *grad, void *grad_x, ptrdiff_t n) noexcept nogil
-        int (*tanh)(const void *x, void *out, ptrdiff_t n) noexcept nogil
-        int (*tanh_grad)(const void *out, const void *grad, void *grad_x, ptrdiff_t n) noexcept nogil
+        int (*activation)(const fc_activation *function, const void *x, void *out, ptrdiff_t n) noexcept nogil
+        int (*activation_grad)(const fc_activation *function, const void *kept, const void *grad, void *grad_x,
+                               ptrdiff_t n) noexcept nogil
+        int (*prelu)(const void *x, const void *slope, void *out, ptrdiff_t n, ptrdiff_t channels) noexcept nogil
+        int (*prelu_grad)(const void *x, const void *slope, const void *grad, void *grad_x, void *grad_slope,
+                          ptrdiff_t n, ptrdiff_t channels) noexcept nogil
         int (*softmax)(const void *x, void *out, ptrdiff_t rows, ptrdiff_t n) noexcept nogil
         int (*softmax_grad)(const void *out, const void *grad, void *grad_x, ptrdiff_t rows, ptrdiff_t n) noexcept nogil
         int (*log_softmax)(const void *x, void *out, ptrdiff_t rows, ptrdiff_t n) noexcept nogil

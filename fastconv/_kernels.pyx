@@ -703,8 +703,6 @@ def affine_warp(cnp.ndarray images not None, cnp.ndarray matrices not None, doub
 cdef extern from "numpy/arrayobject.h":
     cnp.ndarray PyArray_NewLikeArray(cnp.ndarray prototype, cnp.NPY_ORDER order, void *dtype, int subok)
 
-ctypedef int (*unary_kernel)(const void *x, void *out, ptrdiff_t n) noexcept nogil
-ctypedef int (*binary_kernel)(const void *out, const void *grad, void *grad_x, ptrdiff_t n) noexcept nogil
 ctypedef int (*update_kernel)(void *, const void *, void *const *, ptrdiff_t, const fc_update *) noexcept nogil
 
 
@@ -764,56 +762,79 @@ cdef void *dense_target(cnp.ndarray array, const fc_table *table, ptrdiff_t n) e
     return dense_data(array, table, n)
 
 
-cdef int run_unary(unary_kernel kernel, cnp.ndarray x, cnp.ndarray out, const fc_table *table) except -1:
+cdef extern from *:
+    """
+    #define FC_NAME(name) #name,
+    static const char *const fc_activation_names[] = {FC_ACTIVATIONS(FC_NAME) NULL};
+    #undef FC_NAME
+    """
+    const char *const *fc_activation_names
+
+cdef dict activation_numbers = {}
+while fc_activation_names[len(activation_numbers)] != NULL:
+    activation_numbers[fc_activation_names[len(activation_numbers)].decode()] = len(activation_numbers)
+ACTIVATIONS = tuple(activation_numbers)
+
+
+def activation(str name not None, cnp.ndarray x not None, cnp.ndarray out not None, double a=0, double b=0,
+               double c=0):
+    """The activation `name` of FC_ACTIVATIONS, element by element."""
+    cdef const fc_table *table = table_of(x)
+    cdef fc_activation function = fc_activation(activation_numbers[name], a, b, c)
     cdef ptrdiff_t n = cnp.PyArray_SIZE(x)
     cdef void *source = dense_data(x, table, n)
     cdef void *target = dense_target(out, table, n)
     cdef int status
     with nogil:
-        status = kernel(source, target, n)
-    return check(status)
+        status = table.activation(&function, source, target, n)
+    check(status)
 
 
-cdef int run_binary(binary_kernel kernel, cnp.ndarray out, cnp.ndarray grad, cnp.ndarray grad_x,
-                    const fc_table *table) except -1:
-    cdef ptrdiff_t n = cnp.PyArray_SIZE(out)
-    cdef void *value = dense_data(out, table, n)
+def activation_grad(str name not None, cnp.ndarray kept not None, cnp.ndarray grad not None,
+                    cnp.ndarray grad_x not None, double a=0, double b=0, double c=0):
+    """Its gradient, from the result of relu, sigmoid and tanh and from the input of all others."""
+    cdef const fc_table *table = table_of(kept)
+    cdef fc_activation function = fc_activation(activation_numbers[name], a, b, c)
+    cdef ptrdiff_t n = cnp.PyArray_SIZE(kept)
+    cdef void *source = dense_data(kept, table, n)
     cdef void *given = dense_data(grad, table, n)
     cdef void *target = dense_target(grad_x, table, n)
     cdef int status
     with nogil:
-        status = kernel(value, given, target, n)
-    return check(status)
+        status = table.activation_grad(&function, source, given, target, n)
+    check(status)
 
 
-def relu(cnp.ndarray x not None, cnp.ndarray out not None):
+def prelu(cnp.ndarray x not None, cnp.ndarray slope not None, cnp.ndarray out not None):
+    """x above 0, elsewhere x times a slope; of several, as many as the innermost axis of memory has elements."""
     cdef const fc_table *table = table_of(x)
-    run_unary(table.relu, x, out, table)
+    cdef ptrdiff_t n = cnp.PyArray_SIZE(x), channels = cnp.PyArray_SIZE(slope)
+    cdef void *slopes = flat(slope, table)
+    cdef void *source = dense_data(x, table, n)
+    cdef void *target = dense_target(out, table, n)
+    cdef int status
+    if channels < 1:
+        raise TypeError("prelu needs at least one slope")
+    with nogil:
+        status = table.prelu(source, slopes, target, n, channels)
+    check(status)
 
 
-def relu_grad(cnp.ndarray out not None, cnp.ndarray grad not None, cnp.ndarray grad_x not None):
-    cdef const fc_table *table = table_of(out)
-    run_binary(table.relu_grad, out, grad, grad_x, table)
-
-
-def sigmoid(cnp.ndarray x not None, cnp.ndarray out not None):
+def prelu_grad(cnp.ndarray x not None, cnp.ndarray slope not None, cnp.ndarray grad not None, cnp.ndarray grad_x,
+               cnp.ndarray grad_slope):
     cdef const fc_table *table = table_of(x)
-    run_unary(table.sigmoid, x, out, table)
-
-
-def sigmoid_grad(cnp.ndarray out not None, cnp.ndarray grad not None, cnp.ndarray grad_x not None):
-    cdef const fc_table *table = table_of(out)
-    run_binary(table.sigmoid_grad, out, grad, grad_x, table)
-
-
-def tanh(cnp.ndarray x not None, cnp.ndarray out not None):
-    cdef const fc_table *table = table_of(x)
-    run_unary(table.tanh, x, out, table)
-
-
-def tanh_grad(cnp.ndarray out not None, cnp.ndarray grad not None, cnp.ndarray grad_x not None):
-    cdef const fc_table *table = table_of(out)
-    run_binary(table.tanh_grad, out, grad, grad_x, table)
+    cdef ptrdiff_t n = cnp.PyArray_SIZE(x), channels = cnp.PyArray_SIZE(slope)
+    cdef void *slopes = flat(slope, table)
+    cdef void *source = dense_data(x, table, n)
+    cdef void *given = dense_data(grad, table, n)
+    cdef void *target = NULL if grad_x is None else dense_target(grad_x, table, n)
+    cdef void *target_slope = NULL if grad_slope is None else dense_target(grad_slope, table, channels)
+    cdef int status
+    if channels < 1:
+        raise TypeError("prelu needs at least one slope")
+    with nogil:
+        status = table.prelu_grad(source, slopes, given, target, target_slope, n, channels)
+    check(status)
 
 
 # --- softmax and loss --------------------------------------------------------------------------------------

@@ -62,6 +62,29 @@ typedef struct {
   int accumulate;
 } fc_epilogue;
 
+/* Activations, one element at a time, and what their parameters a, b and c mean. */
+#define FC_ACTIVATIONS(X)                                             \
+  X(relu)                                                             \
+  X(sigmoid)                                                          \
+  X(tanh)        /* a tanh(b x), c = 1 / a */                         \
+  X(hardtanh)    /* between a and b */                                \
+  X(hardsigmoid) /* (x + 3) / 6 between 0 and 1 */                    \
+  X(leaky_relu)  /* a x below 0 */                                    \
+  X(elu)         /* b x above 0, a b (e^(c x) - 1) below */           \
+  X(softplus)    /* c log(1 + e^(a x)), x where a x > b; c = 1 / a */ \
+  X(gelu)                                                             \
+  X(gelu_tanh)                                                        \
+  X(silu)                                                             \
+  X(mish)                                                             \
+  X(hardswish)
+#define FC_NAME(name) FC_##name,
+enum { FC_ACTIVATIONS(FC_NAME) };
+#undef FC_NAME
+typedef struct {
+  int name;
+  double a, b, c;
+} fc_activation;
+
 /* Batch, instance and group normalisation: `segments` matrices of `rows` pixels of `channels` channels, one after the
  * other, pixels so many elements apart. Segment and group of adjacent channels share a mean and a variance: batch norm
  * has one segment and a group for each channel, instance norm a segment for each image, group norm fewer groups. */
@@ -127,13 +150,13 @@ typedef struct {
   /* image i resampled bilinearly by matrices[i] (2, 3), output to input pixel (x, y); h, w < 2^31 - 2 */              \
   X(affine_warp, (fc_image images, const double *matrices, double fill, fc_image out, ptrdiff_t n, ptrdiff_t h,        \
                   ptrdiff_t w, ptrdiff_t channels))                                                                    \
-  /* Activations: n adjacent elements. A gradient is computed from the result `out`. */                                \
-  X(relu, (const void *x, void *out, ptrdiff_t n))                                                                     \
-  X(relu_grad, (const void *out, const void *grad, void *grad_x, ptrdiff_t n))                                         \
-  X(sigmoid, (const void *x, void *out, ptrdiff_t n))                                                                  \
-  X(sigmoid_grad, (const void *out, const void *grad, void *grad_x, ptrdiff_t n))                                      \
-  X(tanh, (const void *x, void *out, ptrdiff_t n))                                                                     \
-  X(tanh_grad, (const void *out, const void *grad, void *grad_x, ptrdiff_t n))                                         \
+  /* Activations: n adjacent elements. `kept` is the result of relu, sigmoid and tanh, the input of all others. */     \
+  X(activation, (const fc_activation *function, const void *x, void *out, ptrdiff_t n))                                \
+  X(activation_grad, (const fc_activation *function, const void *kept, const void *grad, void *grad_x, ptrdiff_t n))   \
+  /* Below 0, times a slope: of period `channels` along n adjacent elements. grad_x and grad_slope may be NULL. */     \
+  X(prelu, (const void *x, const void *slope, void *out, ptrdiff_t n, ptrdiff_t channels))                             \
+  X(prelu_grad, (const void *x, const void *slope, const void *grad, void *grad_x, void *grad_slope, ptrdiff_t n,      \
+                 ptrdiff_t channels))                                                                                  \
   /* Softmax of rows of n adjacent elements. */                                                                        \
   X(softmax, (const void *x, void *out, ptrdiff_t rows, ptrdiff_t n))                                                  \
   X(softmax_grad, (const void *out, const void *grad, void *grad_x, ptrdiff_t rows, ptrdiff_t n))                      \

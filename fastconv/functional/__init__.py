@@ -6,6 +6,8 @@ from fastconv.functional import (
     conv,
     conv_transpose,
     elementwise,
+    exponential,
+    gated,
     learned_pool,
     loss,
     mixed_pool,
@@ -16,6 +18,7 @@ from fastconv.functional import (
     patches,
     pool,
     rearrange,
+    rectifier,
     reduce,
     shape,
     unpool,
@@ -26,6 +29,8 @@ from fastconv.functional.adaptive import *  # noqa: F403
 from fastconv.functional.conv import *  # noqa: F403
 from fastconv.functional.conv_transpose import *  # noqa: F403
 from fastconv.functional.elementwise import *  # noqa: F403
+from fastconv.functional.exponential import *  # noqa: F403
+from fastconv.functional.gated import *  # noqa: F403
 from fastconv.functional.learned_pool import *  # noqa: F403
 from fastconv.functional.linear import *  # noqa: F403
 from fastconv.functional.loss import *  # noqa: F403
@@ -36,6 +41,7 @@ from fastconv.functional.padding import *  # noqa: F403
 from fastconv.functional.patches import *  # noqa: F403
 from fastconv.functional.pool import *  # noqa: F403
 from fastconv.functional.rearrange import *  # noqa: F403
+from fastconv.functional.rectifier import *  # noqa: F403
 from fastconv.functional.reduce import *  # noqa: F403
 from fastconv.functional.shape import *  # noqa: F403
 from fastconv.functional.unpool import *  # noqa: F403
@@ -46,6 +52,8 @@ __all__ = [
     *conv.__all__,
     *conv_transpose.__all__,
     *elementwise.__all__,
+    *exponential.__all__,
+    *gated.__all__,
     *linear_functions.__all__,
     *learned_pool.__all__,
     *mixed_pool.__all__,
@@ -56,6 +64,7 @@ __all__ = [
     *patches.__all__,
     *pool.__all__,
     *rearrange.__all__,
+    *rectifier.__all__,
     *reduce.__all__,
     *shape.__all__,
     *unpool.__all__,

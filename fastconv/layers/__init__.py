@@ -1,6 +1,6 @@
 """Layers: parameters, and one call into `functional` each."""
 
-from fastconv.layers.activation import LogSoftmax, ReLU, Sigmoid, Softmax, Tanh
+from fastconv.layers.activation import Hardtanh, LogSoftmax, ReLU, ReLU6, ScaledTanh, Sigmoid, Softmax, Tanh
 from fastconv.layers.adaptive import (
     AdaptiveAvgPool1d,
     AdaptiveAvgPool2d,
@@ -13,6 +13,8 @@ from fastconv.layers.container import Branches, ModuleDict, ModuleList, Sequenti
 from fastconv.layers.conv import Conv1d, Conv2d, Conv3d, DepthwiseSeparableConv2d
 from fastconv.layers.conv_transpose import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from fastconv.layers.dropout import Dropout
+from fastconv.layers.exponential import CELU, ELU, SELU, Softplus
+from fastconv.layers.gated import GELU, Hardsigmoid, Hardswish, Mish, SiLU
 from fastconv.layers.learned_pool import (
     TrainablePool1d,
     TrainablePool2d,
@@ -70,6 +72,7 @@ from fastconv.layers.pool import (
     MaxUnpool2d,
     MaxUnpool3d,
 )
+from fastconv.layers.rectifier import LeakyReLU, Maxout, PReLU, RReLU
 from fastconv.layers.shape import (
     Add,
     CenterCrop,
@@ -84,6 +87,10 @@ from fastconv.layers.shape import (
 from fastconv.parameter import Parameter
 
 __all__ = [
+    "CELU",
+    "ELU",
+    "GELU",
+    "SELU",
     "AdaptiveAvgPool1d",
     "AdaptiveAvgPool2d",
     "AdaptiveAvgPool3d",
@@ -122,10 +129,14 @@ __all__ = [
     "GaussianPool1d",
     "GaussianPool2d",
     "GaussianPool3d",
+    "Hardsigmoid",
+    "Hardswish",
+    "Hardtanh",
     "Identity",
     "LPPool1d",
     "LPPool2d",
     "LPPool3d",
+    "LeakyReLU",
     "Linear",
     "LocallyConnected2d",
     "LogSoftmax",
@@ -135,25 +146,33 @@ __all__ = [
     "MaxUnpool1d",
     "MaxUnpool2d",
     "MaxUnpool3d",
+    "Maxout",
+    "Mish",
     "MixedPool1d",
     "MixedPool2d",
     "MixedPool3d",
     "Module",
     "ModuleDict",
     "ModuleList",
+    "PReLU",
     "Parameter",
     "PixelShuffle",
     "PixelUnshuffle",
+    "RReLU",
     "ReLU",
+    "ReLU6",
     "ReflectionPad1d",
     "ReflectionPad2d",
     "ReflectionPad3d",
     "ReplicationPad1d",
     "ReplicationPad2d",
     "ReplicationPad3d",
+    "ScaledTanh",
     "Sequential",
+    "SiLU",
     "Sigmoid",
     "Softmax",
+    "Softplus",
     "StochasticPool1d",
     "StochasticPool2d",
     "StochasticPool3d",

@@ -1,4 +1,4 @@
-"""Activations as layers."""
+"""Activations as layers; derivatives and when to choose which stand at the functions of the same name."""
 
 from __future__ import annotations
 
@@ -8,11 +8,20 @@ from fastconv import functional as F
 from fastconv.layers.module import Module
 from fastconv.tensor import Tensor
 
-__all__ = ["LogSoftmax", "ReLU", "Sigmoid", "Softmax", "Tanh"]
+__all__ = [
+    "Hardtanh",
+    "LogSoftmax",
+    "ReLU",
+    "ReLU6",
+    "ScaledTanh",
+    "Sigmoid",
+    "Softmax",
+    "Tanh",
+]
 
 
 class ReLU(Module):
-    """``max(input, 0)``, element by element.
+    """``max(input, 0)``, element by element. See :func:`fastconv.functional.relu`.
 
     Parameters
     ----------
@@ -33,8 +42,59 @@ class ReLU(Module):
         return F.relu(input)
 
 
+class Hardtanh(Module):
+    """`input` cut off below `min_val` and above `max_val`. See :func:`fastconv.functional.hardtanh`.
+
+    Parameters
+    ----------
+    min_val, max_val : float
+        The range.
+    inplace : bool
+        Accepted for networks written for PyTorch; the input is never overwritten.
+
+    Examples
+    --------
+    >>> Hardtanh()([-2.0, 0.5, 2.0])
+    tensor([-1. ,  0.5,  1. ])
+    """
+
+    def __init__(self, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> None:
+        self.min_val = min_val
+        self.max_val = max_val
+        self.inplace = bool(inplace)
+
+    def forward(self, input: Any) -> Tensor:
+        """Return `input`, cut off."""
+        return F.hardtanh(input, self.min_val, self.max_val)
+
+    def extra_repr(self) -> str:
+        return f"min_val={self.min_val:g}, max_val={self.max_val:g}"
+
+
+class ReLU6(Module):
+    """``min(max(input, 0), 6)``. See :func:`fastconv.functional.relu6`.
+
+    Parameters
+    ----------
+    inplace : bool
+        Accepted for networks written for PyTorch; the input is never overwritten.
+
+    Examples
+    --------
+    >>> ReLU6()([-1.0, 2.0, 7.0])
+    tensor([0., 2., 6.])
+    """
+
+    def __init__(self, inplace: bool = False) -> None:
+        self.inplace = bool(inplace)
+
+    def forward(self, input: Any) -> Tensor:
+        """Return `input` between 0 and 6."""
+        return F.relu6(input)
+
+
 class Sigmoid(Module):
-    """``1 / (1 + exp(-input))``, element by element.
+    """``1 / (1 + exp(-input))``. See :func:`fastconv.functional.sigmoid`.
 
     Examples
     --------
@@ -48,7 +108,7 @@ class Sigmoid(Module):
 
 
 class Tanh(Module):
-    """The hyperbolic tangent, element by element.
+    """The hyperbolic tangent. See :func:`fastconv.functional.tanh`.
 
     Examples
     --------
@@ -59,6 +119,20 @@ class Tanh(Module):
     def forward(self, input: Any) -> Tensor:
         """Return the hyperbolic tangent of `input`."""
         return F.tanh(input)
+
+
+class ScaledTanh(Module):
+    """``1.7159 tanh(2 input / 3)``, LeNet-5's. See :func:`fastconv.functional.scaled_tanh`.
+
+    Examples
+    --------
+    >>> ScaledTanh()([-1.0, 0.0, 1.0])
+    tensor([-1.,  0.,  1.])
+    """
+
+    def forward(self, input: Any) -> Tensor:
+        """Return the scaled tangent of `input`."""
+        return F.scaled_tanh(input)
 
 
 class Softmax(Module):

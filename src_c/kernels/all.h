@@ -2,6 +2,7 @@
  * (a simd header) and an element type (FC_DOUBLE). */
 #include "../fastconv.h"
 
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -16,6 +17,7 @@
 #include "activation.c"
 #include "gemm.c"
 #include "layout.c"
+#include "prelu.c"
 #include "conv.c"
 #include "depthwise.c"
 #include "conv_narrow.c"

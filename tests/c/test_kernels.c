@@ -288,21 +288,25 @@ static ptrdiff_t longer(ptrdiff_t n) { return n < 2 * lanes + 16 ? n + 1 : 4 * n
 static void test_activations(void) {
   for (ptrdiff_t n = 0; n <= 40000; n = longer(n)) {
     const array x = special(n, n), grad = special(n, 3 * n + 5), out = empty(n), grad_x = empty(n);
-    KERNEL(relu, x.data, out.data, n);
-    KERNEL(relu_grad, out.data, grad.data, grad_x.data, n);
-    KEEP(out);
+    const array given = whole(n), value = whole(n), slope = special(7, n), slope_grad = empty(7);
+    for (ptrdiff_t i = 0; i < n; i++) set(value, i, at(value, i) / 4); /* as a result of sigmoid and tanh can be */
+#define FC_NUMBER(name) FC_##name,
+    static const int names[] = {FC_ACTIVATIONS(FC_NUMBER)};
+#undef FC_NUMBER
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+      const fc_activation function = {names[i], 1, names[i] == FC_softplus ? 20 : 2, 1};
+      KERNEL(activation, &function, x.data, out.data, n);
+      KEEP_CLOSE(out, 16);
+      KERNEL(activation_grad, &function, value.data, given.data, grad_x.data, n);
+      for (ptrdiff_t k = 0; k < n; k++) keep_value(at(grad_x, k), 64 * epsilon, __LINE__); /* some slopes cross 0 */
+    }
+    KERNEL(activation_grad, &(fc_activation){FC_relu, 0, 0, 0}, x.data, grad.data, grad_x.data, n);
     KEEP(grad_x);
-    KERNEL(sigmoid, x.data, out.data, n);
-    KEEP_CLOSE(out, 4);
-    KERNEL(tanh, x.data, out.data, n);
-    KEEP_CLOSE(out, 4);
-
-    const array given = whole(n), value = whole(n);
-    for (ptrdiff_t i = 0; i < n; i++) set(value, i, at(value, i) / 4); /* as a result of both can be */
-    KERNEL(sigmoid_grad, value.data, given.data, grad_x.data, n);
-    KEEP_CLOSE(grad_x, 4);
-    KERNEL(tanh_grad, value.data, given.data, grad_x.data, n);
-    KEEP_CLOSE(grad_x, 4);
+    KERNEL(prelu, x.data, slope.data, out.data, n, 7);
+    KEEP(out);
+    KERNEL(prelu_grad, value.data, slope.data, given.data, grad_x.data, slope_grad.data, n, 7);
+    KEEP(grad_x);
+    KEEP(slope_grad);
     forget();
   }
 }

@@ -1,0 +1,89 @@
+"""Values and gradients against PyTorch's, on the samples that PyTorch tests its own functions with."""
+
+import warnings
+
+import numpy as np
+import pytest
+
+from fastconv import Tensor
+from fastconv import functional as F
+
+torch = pytest.importorskip("torch")
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    invocations = pytest.importorskip("torch.testing._internal.common_methods_invocations")
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # PyTorch's own
+INFOS = {info.name: info for info in invocations.op_db if not info.variant_test_name}
+LIMITS = {torch.float64: 1e-6, torch.float32: 1e-4}
+
+NAMES = {
+    "batch_norm": "nn.functional.batch_norm",
+    "celu": "nn.functional.celu",
+    "elu": "nn.functional.elu",
+    "gelu": "nn.functional.gelu",
+    "hardsigmoid": "nn.functional.hardsigmoid",
+    "hardswish": "nn.functional.hardswish",
+    "hardtanh": "nn.functional.hardtanh",
+    "leaky_relu": "nn.functional.leaky_relu",
+    "mish": "nn.functional.mish",
+    "prelu": "nn.functional.prelu",
+    "relu": "nn.functional.relu",
+    "relu6": "nn.functional.relu6",
+    "rrelu": "nn.functional.rrelu",
+    "selu": "nn.functional.selu",
+    "sigmoid": "sigmoid",
+    "silu": "nn.functional.silu",
+    "softplus": "nn.functional.softplus",
+    "tanh": "tanh",
+}
+
+
+def is_not_ours(name, sample):
+    """Samples of what is left out on purpose, or random."""
+    return (name == "rrelu" and sample.kwargs.get("training")) or (name == "batch_norm" and sample.input.ndim < 2)
+
+
+class Given:
+    """A sample's arguments for us, with the tensors that both sides differentiate."""
+
+    def __init__(self):
+        self.pairs = []
+
+    def convert(self, value):
+        if not isinstance(value, torch.Tensor):
+            return value
+        array = value.detach().numpy().copy()
+        if not value.requires_grad:
+            return array
+        ours = Tensor(array, requires_grad=True)
+        self.pairs.append((ours, value))
+        return ours
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=str)
+@pytest.mark.parametrize("name", NAMES)
+def test_samples(name, dtype):
+    torch.manual_seed(0)
+    info, limit, tried = INFOS[NAMES[name]], LIMITS[dtype], 0
+    for sample in info.sample_inputs("cpu", dtype, requires_grad=True):
+        if is_not_ours(name, sample):
+            continue
+        given = Given()
+        args = [given.convert(each) for each in (sample.input, *sample.args)]
+        kwargs = {key: given.convert(each) for key, each in sample.kwargs.items()}
+        theirs = info.op(sample.input, *sample.args, **sample.kwargs)
+        ours = getattr(F, name)(*args, **kwargs)
+        what = f"{name}{[getattr(a, 'shape', a) for a in args]} {kwargs}"
+        np.testing.assert_allclose(
+            ours.detach(), theirs.detach().numpy(), rtol=limit, atol=limit * 1e-2, equal_nan=True, err_msg=what
+        )
+        grad = torch.randn_like(theirs)
+        expected = torch.autograd.grad(theirs, [t for _, t in given.pairs], grad, allow_unused=True)
+        ours.backward(grad.numpy())
+        for (mine, _), other in zip(given.pairs, expected, strict=True):
+            if other is not None:
+                scale = max(1.0, float(other.abs().max())) if other.numel() else 1.0
+                np.testing.assert_allclose(mine.grad, other.numpy(), rtol=limit, atol=limit * scale, err_msg=what)
+        tried += 1
+    assert tried
