@@ -40,6 +40,10 @@ cdef extern from "fastconv.h" nogil:
         int name
         double a, b, c
 
+    ctypedef struct fc_lrn:
+        ptrdiff_t rows, channels, size
+        double alpha, beta, k
+
     int FC_NORM_NARROW
     ctypedef struct fc_norm:
         ptrdiff_t segments, rows, channels, groups, x_pitch, grad_pitch
@@ -107,6 +111,14 @@ cdef extern from "fastconv.h" nogil:
         int (*norm_grad)(const fc_norm *norm, const void *x, const void *grad, const double *mean, const double *var,
                          const void *weight, int fixed, void *grad_x, void *grad_weight,
                          void *grad_bias) noexcept nogil
+        int (*layer_norm)(const void *x, const void *weight, const void *bias, void *out, double *mean,
+                          double *deviation, ptrdiff_t rows, ptrdiff_t n, double eps) noexcept nogil
+        int (*layer_norm_grad)(const void *x, const void *grad, const void *weight, const double *mean,
+                               const double *deviation, void *grad_x, void *grad_weight, void *grad_bias,
+                               ptrdiff_t rows, ptrdiff_t n) noexcept nogil
+        int (*local_response_norm)(const fc_lrn *lrn, const void *x, void *out) noexcept nogil
+        int (*local_response_norm_grad)(const fc_lrn *lrn, const void *x, const void *grad,
+                                        void *grad_x) noexcept nogil
         int (*max_pool2d)(const fc_window *window, fc_image x, fc_image out, uint8_t *winners) noexcept nogil
         int (*max_pool2d_grad)(const fc_window *window, fc_image grad, const uint8_t *winners,
                                fc_image grad_x) noexcept nogil

@@ -1081,6 +1081,101 @@ def norm_grad(cnp.ndarray x not None, cnp.ndarray grad not None, cnp.ndarray mea
     check(status)
 
 
+cdef void *row_parameter(cnp.ndarray array, const fc_table *table, ptrdiff_t n) except? NULL:
+    if array is None:
+        return NULL
+    if cnp.PyArray_SIZE(array) != n:
+        raise TypeError("layer_norm needs one parameter for each element of a row")
+    return flat(array, table)
+
+
+cdef double *row_moments(cnp.ndarray array, ptrdiff_t rows) except? NULL:
+    if (cnp.PyArray_TYPE(array) != cnp.NPY_FLOAT64 or not cnp.PyArray_ISCARRAY_RO(array)
+            or cnp.PyArray_SIZE(array) != rows):
+        raise TypeError("layer_norm needs C-contiguous float64 moments, one for each row")
+    return <double *>cnp.PyArray_DATA(array)
+
+
+def layer_norm(cnp.ndarray x not None, cnp.ndarray weight, cnp.ndarray bias, cnp.ndarray out not None,
+               cnp.ndarray mean not None, cnp.ndarray deviation not None, double eps):
+    """Rows (rows, n) by their own mean and variance; `deviation` gets 1 / sqrt(var + eps)."""
+    cdef const fc_table *table = table_of(x)
+    cdef ptrdiff_t rows, n
+    cdef int status
+    rows_of(x, out, &rows, &n)
+    cdef void *source = flat(x, table)
+    cdef void *scale = row_parameter(weight, table, n)
+    cdef void *shift = row_parameter(bias, table, n)
+    cdef void *target = flat_out(out, table)
+    cdef double *means = row_moments(mean, rows)
+    cdef double *deviations = row_moments(deviation, rows)
+    with nogil:
+        status = table.layer_norm(source, scale, shift, target, means, deviations, rows, n, eps)
+    check(status)
+
+
+def layer_norm_grad(cnp.ndarray x not None, cnp.ndarray grad not None, cnp.ndarray weight, cnp.ndarray mean not None,
+                    cnp.ndarray deviation not None, cnp.ndarray grad_x, cnp.ndarray grad_weight,
+                    cnp.ndarray grad_bias):
+    cdef const fc_table *table = table_of(x)
+    cdef ptrdiff_t rows, n
+    cdef int status
+    rows_of(x, grad, &rows, &n)
+    cdef void *source = flat(x, table)
+    cdef void *given = flat(grad, table)
+    cdef void *scale = row_parameter(weight, table, n)
+    cdef void *to_weight = row_parameter(grad_weight, table, n)
+    cdef void *to_bias = row_parameter(grad_bias, table, n)
+    cdef void *target = NULL
+    cdef double *means = row_moments(mean, rows)
+    cdef double *deviations = row_moments(deviation, rows)
+    if grad_x is not None:
+        rows_of(x, grad_x, &rows, &n)
+        target = flat_out(grad_x, table)
+    with nogil:
+        status = table.layer_norm_grad(source, given, scale, means, deviations, target, to_weight, to_bias, rows, n)
+    check(status)
+
+
+cdef fc_lrn lrn_of(cnp.ndarray x, ptrdiff_t size, double alpha, double beta, double k) except *:
+    """For an array whose innermost axis has the channels."""
+    cdef int ndim = cnp.PyArray_NDIM(x)
+    if ndim < 1 or size < 1 or cnp.PyArray_SIZE(x) == 0:
+        raise TypeError("local_response_norm needs channels and a size of at least 1")
+    cdef ptrdiff_t channels = cnp.PyArray_DIM(x, ndim - 1)
+    return fc_lrn(cnp.PyArray_SIZE(x) // channels, channels, size, alpha, beta, k)
+
+
+def local_response_norm(cnp.ndarray x not None, cnp.ndarray out not None, ptrdiff_t size, double alpha, double beta,
+                        double k):
+    """x (..., C) and out in C order."""
+    cdef const fc_table *table = table_of(x)
+    cdef fc_lrn sizes = lrn_of(x, size, alpha, beta, k)
+    cdef void *source = flat(x, table)
+    cdef void *target = flat_out(out, table)
+    cdef int status
+    if not cnp.PyArray_SAMESHAPE(x, out):
+        raise TypeError("local_response_norm needs arrays of one shape")
+    with nogil:
+        status = table.local_response_norm(&sizes, source, target)
+    check(status)
+
+
+def local_response_norm_grad(cnp.ndarray x not None, cnp.ndarray grad not None, cnp.ndarray grad_x not None,
+                             ptrdiff_t size, double alpha, double beta, double k):
+    cdef const fc_table *table = table_of(x)
+    cdef fc_lrn sizes = lrn_of(x, size, alpha, beta, k)
+    cdef void *source = flat(x, table)
+    cdef void *given = flat(grad, table)
+    cdef void *target = flat_out(grad_x, table)
+    cdef int status
+    if not cnp.PyArray_SAMESHAPE(x, grad) or not cnp.PyArray_SAMESHAPE(x, grad_x):
+        raise TypeError("local_response_norm needs arrays of one shape")
+    with nogil:
+        status = table.local_response_norm_grad(&sizes, source, given, target)
+    check(status)
+
+
 # --- pooling -----------------------------------------------------------------------------------------------
 
 cdef int pool_image(cnp.ndarray array, const fc_table *table, fc_image *image, const fc_window *window, bint output,

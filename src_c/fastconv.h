@@ -108,6 +108,12 @@ typedef struct {
   int maximize;
 } fc_update;
 
+/* Local response normalisation of `rows` pixels: see response.c. */
+typedef struct {
+  ptrdiff_t rows, channels, size;
+  double alpha, beta, k;
+} fc_lrn;
+
 #define FC_KERNELS(X)                                                                                                  \
   /* Any 4-d array, strides in elements, to a dense channels-last one. */                                              \
   X(to_channels_last, (const void *x, const ptrdiff_t *stride, const ptrdiff_t *shape, void *out))                     \
@@ -177,6 +183,14 @@ typedef struct {
            const void *bias, void *out))                                                                               \
   X(norm_grad, (const fc_norm *norm, const void *x, const void *grad, const double *mean, const double *var,           \
                 const void *weight, int fixed, void *grad_x, void *grad_weight, void *grad_bias))                      \
+  /* Of rows of n adjacent elements; `deviation` is 1 / sqrt(var + eps). Parameters and gradients may be NULL. */      \
+  X(layer_norm, (const void *x, const void *weight, const void *bias, void *out, double *mean, double *deviation,      \
+                 ptrdiff_t rows, ptrdiff_t n, double eps))                                                             \
+  X(layer_norm_grad,                                                                                                   \
+    (const void *x, const void *grad, const void *weight, const double *mean, const double *deviation, void *grad_x,   \
+     void *grad_weight, void *grad_bias, ptrdiff_t rows, ptrdiff_t n))                                                 \
+  X(local_response_norm, (const fc_lrn *lrn, const void *x, void *out))                                                \
+  X(local_response_norm_grad, (const fc_lrn *lrn, const void *x, const void *grad, void *grad_x))                      \
   /* Pooling of x to out, or of grad to grad_x. Where `winners` is not NULL, max pooling keeps in it what its gradient \
    * needs, fc_pool_planes(window) bytes an output. `divisor` 0: the number of taps that count. */                     \
   X(max_pool2d, (const fc_window *window, fc_image x, fc_image out, uint8_t *winners))                                 \

@@ -22,10 +22,14 @@ NAMES = {
     "celu": "nn.functional.celu",
     "elu": "nn.functional.elu",
     "gelu": "nn.functional.gelu",
+    "group_norm": "nn.functional.group_norm",
     "hardsigmoid": "nn.functional.hardsigmoid",
     "hardswish": "nn.functional.hardswish",
     "hardtanh": "nn.functional.hardtanh",
+    "instance_norm": "nn.functional.instance_norm",
+    "layer_norm": "nn.functional.layer_norm",
     "leaky_relu": "nn.functional.leaky_relu",
+    "local_response_norm": "nn.functional.local_response_norm",
     "mish": "nn.functional.mish",
     "prelu": "nn.functional.prelu",
     "relu": "nn.functional.relu",
@@ -41,7 +45,11 @@ NAMES = {
 
 def is_not_ours(name, sample):
     """Samples of what is left out on purpose, or random."""
-    return (name == "rrelu" and sample.kwargs.get("training")) or (name == "batch_norm" and sample.input.ndim < 2)
+    return (
+        (name == "rrelu" and sample.kwargs.get("training"))
+        or (name == "batch_norm" and sample.input.ndim < 2)
+        or sample.kwargs.get("eps", 1) < 0
+    )
 
 
 class Given:

@@ -20,6 +20,8 @@ from fastconv.functional import (
     rearrange,
     rectifier,
     reduce,
+    response,
+    rownorm,
     shape,
     unpool,
 )
@@ -43,6 +45,8 @@ from fastconv.functional.pool import *  # noqa: F403
 from fastconv.functional.rearrange import *  # noqa: F403
 from fastconv.functional.rectifier import *  # noqa: F403
 from fastconv.functional.reduce import *  # noqa: F403
+from fastconv.functional.response import *  # noqa: F403
+from fastconv.functional.rownorm import *  # noqa: F403
 from fastconv.functional.shape import *  # noqa: F403
 from fastconv.functional.unpool import *  # noqa: F403
 
@@ -65,6 +69,8 @@ __all__ = [
     *pool.__all__,
     *rearrange.__all__,
     *rectifier.__all__,
+    *response.__all__,
+    *rownorm.__all__,
     *reduce.__all__,
     *shape.__all__,
     *unpool.__all__,

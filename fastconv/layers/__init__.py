@@ -34,7 +34,15 @@ from fastconv.layers.mixed_pool import (
     StochasticPool3d,
 )
 from fastconv.layers.module import Buffer, Module
-from fastconv.layers.norm import BatchNorm1d, BatchNorm2d, BatchNorm3d
+from fastconv.layers.norm import (
+    BatchNorm1d,
+    BatchNorm2d,
+    BatchNorm3d,
+    GroupNorm,
+    InstanceNorm1d,
+    InstanceNorm2d,
+    InstanceNorm3d,
+)
 from fastconv.layers.norm_pool import (
     GaussianPool1d,
     GaussianPool2d,
@@ -73,6 +81,8 @@ from fastconv.layers.pool import (
     MaxUnpool3d,
 )
 from fastconv.layers.rectifier import LeakyReLU, Maxout, PReLU, RReLU
+from fastconv.layers.response import LocalResponseNorm
+from fastconv.layers.rownorm import LayerNorm
 from fastconv.layers.shape import (
     Add,
     CenterCrop,
@@ -129,15 +139,21 @@ __all__ = [
     "GaussianPool1d",
     "GaussianPool2d",
     "GaussianPool3d",
+    "GroupNorm",
     "Hardsigmoid",
     "Hardswish",
     "Hardtanh",
     "Identity",
+    "InstanceNorm1d",
+    "InstanceNorm2d",
+    "InstanceNorm3d",
     "LPPool1d",
     "LPPool2d",
     "LPPool3d",
+    "LayerNorm",
     "LeakyReLU",
     "Linear",
+    "LocalResponseNorm",
     "LocallyConnected2d",
     "LogSoftmax",
     "MaxPool1d",

@@ -15,7 +15,15 @@ from fastconv.parameter import Parameter
 from fastconv.tensor import Tensor
 from fastconv.tracing import tracing
 
-__all__ = ["BatchNorm1d", "BatchNorm2d", "BatchNorm3d"]
+__all__ = [
+    "BatchNorm1d",
+    "BatchNorm2d",
+    "BatchNorm3d",
+    "GroupNorm",
+    "InstanceNorm1d",
+    "InstanceNorm2d",
+    "InstanceNorm3d",
+]
 
 
 class _ChannelNorm(Module):
@@ -140,3 +148,99 @@ class BatchNorm3d(_BatchNorm):
     """:class:`BatchNorm2d` for volumes (N, C, D, H, W)."""
 
     _axes, _layout = (5,), "(N, C, D, H, W)"
+
+
+class _InstanceNorm(_ChannelNorm):
+    def __init__(
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        affine: bool = False,
+        track_running_stats: bool = False,
+    ) -> None:
+        super().__init__(num_features, eps, momentum, affine, track_running_stats)
+
+    def forward(self, input: Any) -> Tensor:
+        """Return `input`, every image normalised."""
+        self._check(input)
+        own = self.training or self.running_mean is None
+        kept = (self.running_mean, self.running_var)
+        return F.instance_norm(input, *kept, self.weight, self.bias, own, self.momentum or 0.0, self.eps)
+
+
+class InstanceNorm2d(_InstanceNorm):
+    """Bring every channel of every image to mean 0 and variance 1. See :func:`fastconv.functional.instance_norm`.
+
+    Parameters
+    ----------
+    num_features : int
+        Channels C of the input (N, C, H, W).
+    eps : float
+        Added to the variance.
+    momentum : float or None
+        Share of each batch in the running values; None: 0.
+    affine : bool
+        Whether there are `weight` and `bias`, (C,), at first 1 and 0.
+    track_running_stats : bool
+        Whether running values are kept, and used in evaluation.
+
+    Examples
+    --------
+    >>> InstanceNorm2d(3)(np.ones((2, 3, 4, 4), np.float32)).shape
+    (2, 3, 4, 4)
+    """
+
+    _axes, _layout = (4,), "(N, C, H, W)"
+
+
+class InstanceNorm1d(_InstanceNorm):
+    """:class:`InstanceNorm2d` for signals (N, C, L)."""
+
+    _axes, _layout = (3,), "(N, C, L)"
+
+
+class InstanceNorm3d(_InstanceNorm):
+    """:class:`InstanceNorm2d` for volumes (N, C, D, H, W)."""
+
+    _axes, _layout = (5,), "(N, C, D, H, W)"
+
+
+class GroupNorm(Module):
+    """Bring groups of channels of every image to mean 0 and variance 1. See :func:`fastconv.functional.group_norm`.
+
+    Parameters
+    ----------
+    num_groups : int
+        Groups of adjacent channels.
+    num_channels : int
+        Channels of the input (N, C, ...).
+    eps : float
+        Added to the variance.
+    affine : bool
+        Whether there are `weight` and `bias`, (C,), at first 1 and 0.
+
+    Examples
+    --------
+    >>> GroupNorm(2, 4)(np.ones((2, 4, 3, 3), np.float32)).shape
+    (2, 4, 3, 3)
+    """
+
+    def __init__(self, num_groups: int, num_channels: int, eps: float = 1e-5, affine: bool = True) -> None:
+        self.num_groups = checks.integer(num_groups, "GroupNorm", "num_groups")
+        self.num_channels = checks.integer(num_channels, "GroupNorm", "num_channels")
+        self.eps = checks.number(eps, "GroupNorm", "eps", 0.0)
+        if self.num_channels % self.num_groups:
+            raise ShapeError(f"GroupNorm: num_groups must divide num_channels, got {num_groups} and {num_channels}")
+        self.weight = Parameter(np.ones(self.num_channels, np.float32)) if affine else None
+        self.bias = Parameter(np.zeros(self.num_channels, np.float32)) if affine else None
+
+    def forward(self, input: Any) -> Tensor:
+        """Return `input`, normalised."""
+        x = as_array(input, "GroupNorm", "input")
+        if x.ndim < 2 or x.shape[1] != self.num_channels:
+            raise ShapeError(f"GroupNorm: input must have {self.num_channels} channels, got shape {x.shape}")
+        return F.group_norm(input, self.num_groups, self.weight, self.bias, self.eps)
+
+    def extra_repr(self) -> str:
+        return f"{self.num_groups}, {self.num_channels}, eps={self.eps:g}, affine={self.weight is not None}"

@@ -40,6 +40,8 @@
 #include "pool.c"
 #include "pool_grad.c"
 #include "norm.c"
+#include "response.c"
+#include "rownorm.c"
 
 #define FC_PASTE_(isa, type) fc_table_##isa##_##type
 #define FC_PASTE(isa, type) FC_PASTE_(isa, type)

@@ -38,4 +38,40 @@ static void test_norm(void) {
   try_norm((fc_norm){2, 700, 130, 26, 0, 0, 0.5}, 1, 0);
 }
 
+static void try_layer_norm(ptrdiff_t rows, ptrdiff_t n, int plain) {
+  const array x = whole(rows * n), grad = whole(x.n), weight = whole(n), bias = whole(n), out = empty(x.n);
+  const array mean = bytes_of(rows, sizeof(double)), deviation = bytes_of(rows, sizeof(double));
+  const array grad_x = empty(x.n), grad_weight = empty(n), grad_bias = empty(n);
+  double *m = (double *)mean.data, *d = (double *)deviation.data;
+  KERNEL(layer_norm, x.data, plain ? NULL : weight.data, plain ? NULL : bias.data, out.data, m, d, rows, n, 0.5);
+  KEEP_ABOUT(out, 64);
+  keep_doubles(mean, 16);
+  KERNEL(layer_norm_grad, x.data, grad.data, plain ? NULL : weight.data, m, d, grad_x.data, grad_weight.data,
+         grad_bias.data, rows, n);
+  KEEP_ABOUT(grad_x, 256);
+  KEEP_ABOUT(grad_weight, 256);
+  KEEP(grad_bias);
+  forget();
+}
+
+static void test_layer_norm(void) {
+  for (ptrdiff_t n = 1; n <= 3 * lanes + 1; n++) try_layer_norm(1 + n % 70, n, n % 2 == 0);
+  try_layer_norm(3, 5000, 0);
+  try_layer_norm(2000, 40, 0);
+}
+
+static void test_local_response_norm(void) {
+  for (ptrdiff_t channels = 1; channels <= 3 * lanes + 1; channels++) {
+    const ptrdiff_t rows = channels == 2 * lanes ? 3000 : 3;
+    const double betas[] = {0.75, 0.5, 1, 0.3};
+    const fc_lrn lrn = {rows, channels, 1 + channels % 6, 0.5, betas[channels % 4], 2};
+    const array x = whole(rows * channels), grad = whole(x.n), out = empty(x.n), grad_x = empty(x.n);
+    KERNEL(local_response_norm, &lrn, x.data, out.data);
+    KEEP_CLOSE(out, 16);
+    KERNEL(local_response_norm_grad, &lrn, x.data, grad.data, grad_x.data);
+    KEEP_ABOUT(grad_x, 64);
+    forget();
+  }
+}
+
 #endif

@@ -376,10 +376,10 @@ int main(void) {
     void (*run)(void);
   } tests[] = {
 #define TEST(name) {#name, test_##name}
-      TEST(to_channels_last), TEST(columns),  TEST(affine_warp),   TEST(conv2d),  TEST(winograd),
-      TEST(large_conv2d),     TEST(filter2d), TEST(linear),        TEST(pooling), TEST(resample),
-      TEST(activations),      TEST(softmax),  TEST(cross_entropy), TEST(norm),    TEST(optim),
-      TEST(sum_squares),      TEST(fma_peak),
+      TEST(to_channels_last),    TEST(columns),  TEST(affine_warp),   TEST(conv2d),   TEST(winograd),
+      TEST(large_conv2d),        TEST(filter2d), TEST(linear),        TEST(pooling),  TEST(resample),
+      TEST(activations),         TEST(softmax),  TEST(cross_entropy), TEST(norm),     TEST(layer_norm),
+      TEST(local_response_norm), TEST(optim),    TEST(sum_squares),   TEST(fma_peak),
   };
   CHECK(fc_set_num_threads(2) == 0);
   int count, different = 0;
