@@ -34,3 +34,14 @@ def test_cross_entropy_with_gradient(race: Race, classes: int) -> None:
         return reference.cross_entropy(scores, labels), reference.cross_entropy_grad(one, scores, labels)
 
     race.run(f"cross_entropy with gradient 64x{classes}", ours, twin)
+
+
+@pytest.mark.parametrize("op", ["mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss"])
+def test_regression(race: Race, op: str) -> None:
+    race.forward(op, [randn(64, 3, 64, 64), randn(64, 3, 64, 64, seed=1)], "64x3x64²")
+
+
+@pytest.mark.parametrize("op", ["nll_loss", "multi_margin_loss", "map_loss"])
+def test_labels(race: Race, op: str) -> None:
+    scores, labels = _scores(1000)
+    race.forward(op, [abs(scores), labels], "64x1000")

@@ -40,6 +40,7 @@ _LAZY = {
     "init",
     "layers",
     "lr_scheduler",
+    "metrics",
     "models",
     "optim",
     "reference",

@@ -19,18 +19,26 @@ LIMITS = {torch.float64: 1e-6, torch.float32: 1e-4}
 
 NAMES = {
     "batch_norm": "nn.functional.batch_norm",
+    "binary_cross_entropy_with_logits": "nn.functional.binary_cross_entropy_with_logits",
     "celu": "nn.functional.celu",
+    "cross_entropy": "nn.functional.cross_entropy",
     "elu": "nn.functional.elu",
     "gelu": "nn.functional.gelu",
     "group_norm": "nn.functional.group_norm",
     "hardsigmoid": "nn.functional.hardsigmoid",
     "hardswish": "nn.functional.hardswish",
     "hardtanh": "nn.functional.hardtanh",
+    "huber_loss": "nn.functional.huber_loss",
     "instance_norm": "nn.functional.instance_norm",
+    "kl_div": "nn.functional.kl_div",
+    "l1_loss": "nn.functional.l1_loss",
     "layer_norm": "nn.functional.layer_norm",
     "leaky_relu": "nn.functional.leaky_relu",
     "local_response_norm": "nn.functional.local_response_norm",
     "mish": "nn.functional.mish",
+    "mse_loss": "nn.functional.mse_loss",
+    "multi_margin_loss": "nn.functional.multi_margin_loss",
+    "nll_loss": "nn.functional.nll_loss",
     "prelu": "nn.functional.prelu",
     "relu": "nn.functional.relu",
     "relu6": "nn.functional.relu6",
@@ -38,6 +46,7 @@ NAMES = {
     "selu": "nn.functional.selu",
     "sigmoid": "sigmoid",
     "silu": "nn.functional.silu",
+    "smooth_l1_loss": "nn.functional.smooth_l1_loss",
     "softplus": "nn.functional.softplus",
     "tanh": "tanh",
 }
@@ -48,6 +57,7 @@ def is_not_ours(name, sample):
     return (
         (name == "rrelu" and sample.kwargs.get("training"))
         or (name == "batch_norm" and sample.input.ndim < 2)
+        or (name == "multi_margin_loss" and sample.input.ndim == 0)
         or sample.kwargs.get("eps", 1) < 0
     )
 

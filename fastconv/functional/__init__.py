@@ -10,6 +10,7 @@ from fastconv.functional import (
     gated,
     learned_pool,
     loss,
+    margin,
     mixed_pool,
     norm,
     norm_pool,
@@ -20,6 +21,7 @@ from fastconv.functional import (
     rearrange,
     rectifier,
     reduce,
+    regression,
     response,
     rownorm,
     shape,
@@ -36,6 +38,7 @@ from fastconv.functional.gated import *  # noqa: F403
 from fastconv.functional.learned_pool import *  # noqa: F403
 from fastconv.functional.linear import *  # noqa: F403
 from fastconv.functional.loss import *  # noqa: F403
+from fastconv.functional.margin import *  # noqa: F403
 from fastconv.functional.mixed_pool import *  # noqa: F403
 from fastconv.functional.norm import *  # noqa: F403
 from fastconv.functional.norm_pool import *  # noqa: F403
@@ -45,6 +48,7 @@ from fastconv.functional.pool import *  # noqa: F403
 from fastconv.functional.rearrange import *  # noqa: F403
 from fastconv.functional.rectifier import *  # noqa: F403
 from fastconv.functional.reduce import *  # noqa: F403
+from fastconv.functional.regression import *  # noqa: F403
 from fastconv.functional.response import *  # noqa: F403
 from fastconv.functional.rownorm import *  # noqa: F403
 from fastconv.functional.shape import *  # noqa: F403
@@ -63,6 +67,7 @@ __all__ = [
     *mixed_pool.__all__,
     *norm_pool.__all__,
     *loss.__all__,
+    *margin.__all__,
     *padding.__all__,
     *norm.__all__,
     *patches.__all__,
@@ -72,6 +77,7 @@ __all__ = [
     *response.__all__,
     *rownorm.__all__,
     *reduce.__all__,
+    *regression.__all__,
     *shape.__all__,
     *unpool.__all__,
 ]

@@ -13,7 +13,7 @@ from fastconv.functional.activation import from_rows, rows_along
 from fastconv.tensor import Tensor, array_of
 from fastconv.tracing import traced, tracing
 
-__all__ = ["cross_entropy"]
+__all__ = ["cross_entropy", "nll_loss"]
 
 _INT64 = np.dtype(np.int64)
 _REDUCTIONS = ("mean", "sum", "none")
@@ -36,8 +36,9 @@ def cross_entropy(
     ----------
     input : Tensor or array_like
         Scores before softmax, (N, C), (N, C, d1, d2, ...) or (C,).
-    target : Tensor or array_like of int
-        Class numbers from 0 to C - 1, of the shape of `input` without C.
+    target : Tensor or array_like
+        Class numbers from 0 to C - 1, of the shape of `input` without C; or float probabilities of all classes, of the
+        shape of `input` (soft targets): then the mean is one over N d1 d2 ..., whatever the weights.
     weight : Tensor or array_like, optional
         What each class counts, (C,), of the dtype of `input`. The mean is a weighted one.
     ignore_index : int
@@ -67,7 +68,9 @@ def cross_entropy(
     tensor([0.6931, 0.    ])
     """
     x = as_array(input, "cross_entropy", "input")
-    labels = target if type(target) is np.ndarray and target.dtype is _INT64 else _int_labels(target)
+    if _is_soft(target, x):
+        return _soft_cross_entropy(input, x, target, weight, reduction, label_smoothing)
+    labels = target if type(target) is np.ndarray and target.dtype is _INT64 else int_labels("cross_entropy", target)
     shape = x.shape
     axis = 1 if x.ndim > 1 else 0
     if not shape or not shape[axis] or labels.shape != shape[:axis] + shape[axis + 1 :]:
@@ -75,9 +78,8 @@ def cross_entropy(
             f"cross_entropy: input must be (N, C, ...) or (C,) with C >= 1 and target the same without C, "
             f"got {shape} and {labels.shape}"
         )
-    weights = None if weight is None else _class_weights(weight, x, axis)
-    if reduction not in _REDUCTIONS:
-        raise ValueError(f"cross_entropy: reduction must be one of {_REDUCTIONS}, got {reduction!r}")
+    weights = None if weight is None else class_weights("cross_entropy", weight, x, axis)
+    _check_reduction("cross_entropy", reduction)
     smoothing = checks.probability(label_smoothing, "cross_entropy", "label_smoothing")
     ignore_index = checks.integer(ignore_index, "cross_entropy", "ignore_index", -checks.LARGEST)
 
@@ -112,23 +114,138 @@ def cross_entropy(
     return record(out, backward, (input,))
 
 
-def _int_labels(target: Any) -> np.ndarray:
+def nll_loss(input: Any, target: Any, weight: Any = None, ignore_index: int = -100, reduction: str = "mean") -> Tensor:
+    """Return the mean of ``-input[label]``: what is left of :func:`cross_entropy` after :func:`log_softmax`.
+
+    Parameters
+    ----------
+    input : Tensor or array_like
+        Logarithms of probabilities, (N, C), (N, C, d1, d2, ...) or (C,).
+    target : Tensor or array_like of int
+        Class numbers from 0 to C - 1, of the shape of `input` without C.
+    weight : Tensor or array_like, optional
+        What each class counts, (C,), of the dtype of `input`. The mean is a weighted one.
+    ignore_index : int
+        A label that counts nothing and has no gradient.
+    reduction : {"mean", "sum", "none"}
+        What to do with the losses; "none" returns them in the shape of `target`.
+
+    Raises
+    ------
+    ShapeError, TypeError, ValueError
+        As for :func:`cross_entropy`.
+
+    Examples
+    --------
+    >>> nll_loss([[-0.5, -2.0], [-3.0, -1.0]], [0, 0])
+    tensor(1.75)
+    """
+    x, labels = as_array(input, "nll_loss", "input"), int_labels("nll_loss", target)
+    shape = x.shape
+    axis = 1 if x.ndim > 1 else 0
+    if not shape or not shape[axis] or labels.shape != shape[:axis] + shape[axis + 1 :]:
+        raise ShapeError(
+            f"nll_loss: input must be (N, C, ...) or (C,) with C >= 1 and target the same without C, "
+            f"got {shape} and {labels.shape}"
+        )
+    weights = None if weight is None else class_weights("nll_loss", weight, x, axis)
+    _check_reduction("nll_loss", reduction)
+    ignore_index = checks.integer(ignore_index, "nll_loss", "ignore_index", -checks.LARGEST)
+    if tracing():
+        return traced("nll_loss", locals(), labels.shape if reduction == "none" else (), x.dtype)
+    counted = labels != ignore_index
+    wrong = counted & ((labels < 0) | (labels >= shape[axis]))
+    if np.any(wrong):
+        raise ValueError(
+            f"nll_loss: target must hold class numbers from 0 to {shape[axis] - 1} or ignore_index {ignore_index}, "
+            f"got {labels[wrong].flat[0]}"
+        )
+    index = np.expand_dims(np.where(counted, labels, 0), axis)
+    counts = counted.astype(x.dtype) if weights is None else np.where(counted, weights[index.squeeze(axis)], 0)
+    losses = np.where(counted, -np.take_along_axis(x, index, axis).squeeze(axis) * counts, x.dtype.type(0))
+    total = counts.sum(dtype=np.float64) if reduction == "mean" else np.float64(1)
+    with np.errstate(all="ignore"):
+        out = losses if reduction == "none" else np.asarray(losses.sum(dtype=np.float64) / total, x.dtype)
+
+    def backward(grad: np.ndarray) -> tuple[np.ndarray]:
+        found = np.zeros(shape, x.dtype)
+        with np.errstate(all="ignore"):
+            share = grad if reduction == "none" else np.asarray(grad / total, x.dtype)
+            np.put_along_axis(found, index, np.expand_dims(np.where(counted, -counts * share, 0), axis), axis)
+        return (found,)
+
+    return record(out, backward, (input,))
+
+
+def _is_soft(target: Any, x: np.ndarray) -> bool:
+    """Whether the target is one of probabilities: floats, and of the shape of the scores."""
+    array = target.data if isinstance(target, Tensor) else target
+    return isinstance(array, np.ndarray) and array.dtype.kind == "f" and array.shape == x.shape
+
+
+def _soft_cross_entropy(
+    input: Any, x: np.ndarray, target: Any, weight: Any, reduction: str, label_smoothing: float
+) -> Tensor:
+    """Cross entropy for probabilities q: -sum of w q log softmax(x) over the classes; q is smoothed first."""
+    op = "cross_entropy"
+    q = as_array(target, op, "target")
+    axis = 1 if x.ndim > 1 else 0
+    checks.same_dtype(op, x, "input", q, "target")
+    weights = None if weight is None else class_weights(op, weight, x, axis)
+    _check_reduction(op, reduction)
+    smoothing = x.dtype.type(checks.probability(label_smoothing, op, "label_smoothing"))
+    if not x.ndim or not x.shape[axis]:
+        raise ShapeError(f"{op}: input must be (N, C, ...) or (C,) with C >= 1, got {x.shape}")
+    others = x.shape[:axis] + x.shape[axis + 1 :]
+    if tracing():
+        arguments = {"input": input, "target": target, "weight": weight, "reduction": reduction}
+        arguments |= {"ignore_index": -100, "label_smoothing": label_smoothing}
+        return traced(op, arguments, others if reduction == "none" else (), x.dtype)
+    rows = rows_along(x, axis)
+    log = _kernels.empty_like(rows)
+    _kernels.log_softmax(rows, log)
+    w = x.dtype.type(1) if weights is None else weights
+    shares = rows_along(q, axis) * (1 - smoothing) + smoothing / x.dtype.type(x.shape[axis])
+    shares = shares * w
+    with np.errstate(all="ignore"):
+        losses = -(shares * log).sum(axis=1)
+        count = np.float64(len(rows) if reduction == "mean" else 1)
+        out = (
+            losses.reshape(others) if reduction == "none" else np.asarray(losses.sum(dtype=np.float64) / count, x.dtype)
+        )
+    need_x, need_q = needs_grad(input), needs_grad(target)
+
+    def backward(grad: np.ndarray) -> tuple[np.ndarray | None, ...]:
+        with np.errstate(all="ignore"):
+            scale = grad.reshape(-1, 1) if reduction == "none" else np.asarray(grad / count, x.dtype)
+            found = (shares.sum(axis=1, keepdims=True) * np.exp(log) - shares) * scale if need_x else None
+            found_q = -log * w * (1 - smoothing) * scale if need_q else None
+        return tuple(None if each is None else from_rows(each, x.shape, axis) for each in (found, found_q))
+
+    return record(out, backward, (input, target))
+
+
+def _check_reduction(op: str, reduction: str) -> None:
+    if reduction not in _REDUCTIONS:
+        raise ValueError(f"{op}: reduction must be one of {_REDUCTIONS}, got {reduction!r}")
+
+
+def int_labels(op: str, target: Any) -> np.ndarray:
     """Labels as int64, from other integers and from lists of ints, which `array_of` makes float32."""
-    labels = array_of(target, "cross_entropy: target")
+    labels = array_of(target, f"{op}: target")
     if isinstance(target, (int, list, tuple)) and not isinstance(target, bool):
         labels = np.asarray(target) if labels.size else labels.astype(np.int64)
     if labels.dtype.kind not in "iu":
-        raise TypeError(f"cross_entropy: target must hold integer class numbers, got {labels.dtype}")
+        raise TypeError(f"{op}: target must hold integer class numbers, got {labels.dtype}")
     if labels.dtype == np.uint64 and labels.size and labels.max() > np.iinfo(np.int64).max:
-        raise ValueError(f"cross_entropy: target holds {labels.max()}, which is no class number")
+        raise ValueError(f"{op}: target holds {labels.max()}, which is no class number")
     return labels.astype(np.int64, copy=False)
 
 
-def _class_weights(weight: Any, x: np.ndarray, axis: int) -> np.ndarray:
-    weights = as_array(weight, "cross_entropy", "weight")
+def class_weights(op: str, weight: Any, x: np.ndarray, axis: int) -> np.ndarray:
+    """One weight for each class of `x`, in C order."""
+    weights = as_array(weight, op, "weight")
     if weights.shape != (x.shape[axis],):
-        raise ShapeError(
-            f"cross_entropy: weight must be ({x.shape[axis]},), one number a class, got shape {weights.shape}"
-        )
-    checks.same_dtype("cross_entropy", x, "input", weights, "weight")
+        raise ShapeError(f"{op}: weight must be ({x.shape[axis]},), one number a class, got shape {weights.shape}")
+    checks.same_dtype(op, x, "input", weights, "weight")
     return np.ascontiguousarray(weights)

@@ -24,7 +24,8 @@ from fastconv.layers.learned_pool import (
     WeightedPool3d,
 )
 from fastconv.layers.linear import Linear
-from fastconv.layers.loss import CrossEntropyLoss
+from fastconv.layers.loss import CrossEntropyLoss, NLLLoss
+from fastconv.layers.margin import HingeLoss, MAPLoss, MultiMarginLoss
 from fastconv.layers.mixed_pool import (
     MixedPool1d,
     MixedPool2d,
@@ -81,6 +82,7 @@ from fastconv.layers.pool import (
     MaxUnpool3d,
 )
 from fastconv.layers.rectifier import LeakyReLU, Maxout, PReLU, RReLU
+from fastconv.layers.regression import BCEWithLogitsLoss, HuberLoss, KLDivLoss, L1Loss, MSELoss, SmoothL1Loss
 from fastconv.layers.response import LocalResponseNorm
 from fastconv.layers.rownorm import LayerNorm
 from fastconv.layers.shape import (
@@ -111,6 +113,7 @@ __all__ = [
     "AvgPool1d",
     "AvgPool2d",
     "AvgPool3d",
+    "BCEWithLogitsLoss",
     "BatchNorm1d",
     "BatchNorm2d",
     "BatchNorm3d",
@@ -143,10 +146,14 @@ __all__ = [
     "Hardsigmoid",
     "Hardswish",
     "Hardtanh",
+    "HingeLoss",
+    "HuberLoss",
     "Identity",
     "InstanceNorm1d",
     "InstanceNorm2d",
     "InstanceNorm3d",
+    "KLDivLoss",
+    "L1Loss",
     "LPPool1d",
     "LPPool2d",
     "LPPool3d",
@@ -156,6 +163,8 @@ __all__ = [
     "LocalResponseNorm",
     "LocallyConnected2d",
     "LogSoftmax",
+    "MAPLoss",
+    "MSELoss",
     "MaxPool1d",
     "MaxPool2d",
     "MaxPool3d",
@@ -170,6 +179,8 @@ __all__ = [
     "Module",
     "ModuleDict",
     "ModuleList",
+    "MultiMarginLoss",
+    "NLLLoss",
     "PReLU",
     "Parameter",
     "PixelShuffle",
@@ -187,6 +198,7 @@ __all__ = [
     "Sequential",
     "SiLU",
     "Sigmoid",
+    "SmoothL1Loss",
     "Softmax",
     "Softplus",
     "StochasticPool1d",

@@ -8,7 +8,7 @@ from fastconv import functional as F
 from fastconv.layers.module import Buffer, Module
 from fastconv.tensor import Tensor
 
-__all__ = ["CrossEntropyLoss"]
+__all__ = ["CrossEntropyLoss", "NLLLoss"]
 
 
 class CrossEntropyLoss(Module):
@@ -49,3 +49,34 @@ class CrossEntropyLoss(Module):
 
     def extra_repr(self) -> str:
         return f"reduction={self.reduction!r}, label_smoothing={self.label_smoothing:g}"
+
+
+class NLLLoss(Module):
+    """The mean of ``-input[label]``, see :func:`fastconv.functional.nll_loss`.
+
+    Parameters
+    ----------
+    weight : array_like, optional
+        What each class counts, (C,).
+    ignore_index : int
+        A label that counts nothing.
+    reduction : {"mean", "sum", "none"}
+        What to do with the losses.
+
+    Examples
+    --------
+    >>> NLLLoss()([[-0.5, -2.0]], [0])
+    tensor(0.5)
+    """
+
+    def __init__(self, weight: Any = None, ignore_index: int = -100, reduction: str = "mean") -> None:
+        self.weight = None if weight is None else Buffer(weight)
+        self.ignore_index = ignore_index
+        self.reduction = reduction
+
+    def forward(self, input: Any, target: Any) -> Tensor:
+        """Return the loss of logarithms of probabilities `input` (N, C, ...) for labels `target` (N, ...)."""
+        return F.nll_loss(input, target, self.weight, self.ignore_index, self.reduction)
+
+    def extra_repr(self) -> str:
+        return f"reduction={self.reduction!r}"

@@ -17,6 +17,7 @@ from fastconv.reference import (
     pool,
     rearrange,
     reduce,
+    regression,
     shape,
     signal,
     warp,
@@ -36,6 +37,7 @@ from fastconv.reference.patches import *  # noqa: F403
 from fastconv.reference.pool import *  # noqa: F403
 from fastconv.reference.rearrange import *  # noqa: F403
 from fastconv.reference.reduce import *  # noqa: F403
+from fastconv.reference.regression import *  # noqa: F403
 from fastconv.reference.shape import *  # noqa: F403
 from fastconv.reference.signal import *  # noqa: F403
 from fastconv.reference.warp import *  # noqa: F403
@@ -55,6 +57,7 @@ __all__ = [
     *pool.__all__,
     *rearrange.__all__,
     *reduce.__all__,
+    *regression.__all__,
     *shape.__all__,
     *signal.__all__,
     *warp.__all__,

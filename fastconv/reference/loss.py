@@ -6,7 +6,7 @@ import numpy as np
 
 from fastconv.reference.activation import log_softmax, softmax
 
-__all__ = ["cross_entropy", "cross_entropy_grad"]
+__all__ = ["cross_entropy", "cross_entropy_grad", "nll_loss", "nll_loss_grad"]
 
 
 def _label_distribution(
@@ -54,3 +54,32 @@ def cross_entropy_grad(
     found = found * (np.reshape(grad, (-1, 1)) if reduction == "none" else grad / (total if reduction == "mean" else 1))
     others = (x.shape[0], *x.shape[2:], x.shape[1])
     return np.moveaxis(found.reshape(others), -1, 1)
+
+
+def nll_loss(
+    x: np.ndarray,
+    target: np.ndarray,
+    weight: np.ndarray | None = None,
+    ignore_index: int = -100,
+    reduction: str = "mean",
+) -> np.ndarray:
+    """-sum of q_c x_c, where q is 1 for the label and 0 elsewhere."""
+    rows, shares, total = _label_distribution(x, target, weight, ignore_index, 0.0)
+    losses = -(shares * rows).sum(axis=1)
+    if reduction == "none":
+        return losses.reshape(target.shape)
+    return losses.sum() / total if reduction == "mean" else losses.sum()
+
+
+def nll_loss_grad(
+    grad: np.ndarray | float,
+    x: np.ndarray,
+    target: np.ndarray,
+    weight: np.ndarray | None = None,
+    ignore_index: int = -100,
+    reduction: str = "mean",
+) -> np.ndarray:
+    """-q."""
+    _, shares, total = _label_distribution(x, target, weight, ignore_index, 0.0)
+    scale = np.reshape(grad, (-1, 1)) if reduction == "none" else grad / (total if reduction == "mean" else 1)
+    return np.moveaxis((-shares * scale).reshape(x.shape[0], *x.shape[2:], x.shape[1]), -1, 1)

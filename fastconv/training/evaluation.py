@@ -11,6 +11,7 @@ import numpy as np
 from fastconv import functional as F
 from fastconv.autograd import no_grad
 from fastconv.layers import Module
+from fastconv.metrics import confusion_matrix
 
 __all__ = ["Evaluation", "evaluate"]
 
@@ -55,8 +56,7 @@ class Evaluation:
 
     def confusion_matrix(self) -> np.ndarray:
         """Count images by true class (row) and predicted class (column): int64 (K, K)."""
-        k = self.num_classes
-        return np.bincount(self.labels * k + self.predictions, minlength=k * k).reshape(k, k)
+        return confusion_matrix(self.labels, self.predictions, self.num_classes)
 
 
 def evaluate(model: Module, loader: Iterable[Any], *, loss: Callable[[Any, Any], Any] = F.cross_entropy) -> Evaluation:
