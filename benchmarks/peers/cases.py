@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
 
@@ -45,6 +46,8 @@ class Case:
         Further arguments, by name.
     ours : dict
         Arguments that only fastconv takes.
+    names : tuple of str
+        What the arrays after the first are called, where they are not to be passed in order.
     classes : int
         If not 0, integer labels below this number are the last input.
     flops : float
@@ -57,6 +60,7 @@ class Case:
     shapes: tuple[tuple[int, ...], ...]
     options: dict[str, Any] = field(default_factory=dict)
     ours: dict[str, Any] = field(default_factory=dict)
+    names: tuple[str, ...] = ()
     classes: int = 0
     flops: float = 0.0
     goals: tuple[Goal, ...] = ()
@@ -68,6 +72,11 @@ class Case:
         for weight in arrays[1:]:
             weight /= np.float32(math.sqrt(max(math.prod(weight.shape[1:]), 1)))
         return arrays
+
+    def arguments(self, inputs: Sequence[Any]) -> tuple[list[Any], dict[str, Any]]:
+        """Positional and other arguments of a call with these inputs, which are in the order of `arrays`."""
+        named = dict(zip(self.names, inputs[1:], strict=False))
+        return [*inputs[:1], *inputs[1 + len(named) :]], {**named, **self.options}
 
     def labels(self) -> np.ndarray:
         """One class for each image."""
@@ -85,6 +94,7 @@ class Case:
     def from_dict(cls, values: dict[str, Any]) -> Case:
         """The inverse of `to_dict`, after a way through JSON."""
         shapes = tuple(tuple(shape) for shape in values["shapes"])
+        values = {**values, "names": tuple(values["names"])}
         return cls(**{**values, "shapes": shapes, "goals": tuple(Goal(*goal) for goal in values["goals"])})
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from benchmarks.peers.cases import Case, Goal, conv, lenet
+from benchmarks.peers.cases_layers import layer_cases
 from benchmarks.peers.cases_optim import optim_cases
 from benchmarks.peers.cases_pool import pool_cases
 
@@ -99,7 +100,7 @@ GROUPS = {
     "conv": Group(conv_cases, ("pytorch",)),
     "direct": Group(direct_cases, ()),
     "grads": Group(grad_cases, ("pytorch",)),
-    "ops": Group(op_cases, ("pytorch", "twin")),
+    "ops": Group(lambda: [*op_cases(), *layer_cases()], ("pytorch", "twin")),
     "optim": Group(optim_cases, ("pytorch",)),
 }
 DEFAULT = ("lenet", "small", "conv", "direct")

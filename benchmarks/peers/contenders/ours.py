@@ -36,7 +36,8 @@ def _function(case: Case) -> Run:
     inputs = [_tensor(x), *map(Parameter, weights)]
     if case.classes:
         inputs.append(case.labels())
-    call = partial(getattr(functional, case.op), *inputs, **case.options, **case.ours)
+    args, options = case.arguments(inputs)
+    call = partial(getattr(functional, case.op), *args, **options, **case.ours)
     if case.mode == "forward":
         return Run(call, lambda: [call().numpy()], no_grad())
     inputs[0].requires_grad_()

@@ -75,7 +75,8 @@ def _function(case: Case, layout: torch.memory_format, compiled: bool = False) -
     if case.classes:
         inputs.append(torch.from_numpy(case.labels()))
     function = _find(case.op)
-    call = partial(torch.compile(function) if compiled else function, *inputs, **case.options)
+    args, options = case.arguments(inputs)
+    call = partial(torch.compile(function) if compiled else function, *args, **options)
     if case.mode == "forward":
         return Run(call, lambda: _arrays([call()]), torch.inference_mode())
     inputs[0].requires_grad_()

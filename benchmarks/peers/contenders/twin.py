@@ -30,11 +30,12 @@ def prepare(case: Case, threads: int) -> dict[str, Run]:
         return {"": Run(step, lambda: [step(), step(), *(p.copy() for p in net.parameters)])}
     name = NAMES.get(case.op, case.op)
     inputs = [x, *weights, *([case.labels()] if case.classes else [])]
-    forward = partial(getattr(reference, name), *inputs, **case.options)
+    args, options = case.arguments(inputs)
+    forward = partial(getattr(reference, name), *args, **options)
     if case.mode in ("forward", "tape"):
         return {"": Run(forward, lambda: [forward()])}
     grad = case.gradient(np.shape(forward()))
-    backward = partial(getattr(reference, f"{name}_grad"), grad, *inputs, **case.options)
+    backward = partial(getattr(reference, f"{name}_grad"), grad, *args, **options)
     call = (lambda: (forward(), backward())) if case.mode == "both" else backward
 
     def gradients() -> list[np.ndarray]:
