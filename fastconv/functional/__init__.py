@@ -24,6 +24,7 @@ from fastconv.functional import (
     regression,
     response,
     rownorm,
+    resize,
     shape,
     unpool,
 )
@@ -51,6 +52,7 @@ from fastconv.functional.reduce import *  # noqa: F403
 from fastconv.functional.regression import *  # noqa: F403
 from fastconv.functional.response import *  # noqa: F403
 from fastconv.functional.rownorm import *  # noqa: F403
+from fastconv.functional.resize import *  # noqa: F403
 from fastconv.functional.shape import *  # noqa: F403
 from fastconv.functional.unpool import *  # noqa: F403
 
@@ -76,6 +78,7 @@ __all__ = [
     *rectifier.__all__,
     *response.__all__,
     *rownorm.__all__,
+    *resize.__all__,
     *reduce.__all__,
     *regression.__all__,
     *shape.__all__,

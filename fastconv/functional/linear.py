@@ -1,4 +1,4 @@
-"""Fully connected layers."""
+"""Fully connected layers, and distances in place of products."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ from fastconv.functional._weights import check_unwritten, stamp
 from fastconv.tensor import Tensor
 from fastconv.tracing import traced, tracing
 
-__all__ = ["linear"]
+__all__ = ["linear", "rbf"]
+
+_TOGETHER = 2**20  # differences of `rbf` held at a time
 
 
 def linear(input: Any, weight: Any, bias: Any = None) -> Tensor:
@@ -86,3 +88,61 @@ def linear(input: Any, weight: Any, bias: Any = None) -> Tensor:
         return grad_x, grad_w, grad.sum(axis=0) if wants_b else None
 
     return record(out if x.ndim == 2 else out.reshape(*shape[:-1], outputs), backward, (input, weight, bias))
+
+
+def rbf(input: Any, weight: Any) -> Tensor:
+    """Return the squared Euclidean distance of every input from every centre.
+
+    ``out[i] = sum over j of (input[j] - weight[i, j]) ** 2``: LeNet-5's output layer (LeCun, Bottou, Bengio and
+    Haffner, 1998, equation 7). The smaller, the better the input fits the class. Distances are summed as they stand,
+    not expanded to squares and a product, which would cancel where they are small.
+
+    Parameters
+    ----------
+    input : Tensor or array_like
+        (..., in_features), float32 or float64.
+    weight : Tensor or array_like
+        The centres, (out_features, in_features), of the input's dtype.
+
+    Returns
+    -------
+    Tensor
+        (..., out_features).
+
+    Raises
+    ------
+    ShapeError
+        If the shapes do not fit.
+    TypeError
+        If a dtype is wrong.
+
+    Examples
+    --------
+    >>> rbf([1.0, 2.0], [[1.0, 2.0], [0.0, 0.0]])
+    tensor([0., 5.])
+    """
+    x, w = as_array(input, "rbf", "input"), as_array(weight, "rbf", "weight")
+    if w.ndim != 2 or not x.ndim or x.shape[-1] != w.shape[1]:
+        raise ShapeError(
+            f"rbf: weight must be (out_features, in_features) with the input's features, "
+            f"got {w.shape} for an input of shape {x.shape}"
+        )
+    checks.same_dtype("rbf", x, "input", w, "weight")
+    shape = x.shape
+    if tracing():
+        return traced("rbf", locals(), (*shape[:-1], len(w)), x.dtype)
+    rows = x.reshape(math.prod(shape[:-1]), shape[-1])
+    out = np.empty((len(rows), len(w)), x.dtype)
+    step = max(1, _TOGETHER // max(w.size, 1))
+    for first in range(0, len(rows), step):
+        apart = rows[first : first + step, None] - w
+        np.einsum("nij,nij->ni", apart, apart, out=out[first : first + step])
+    wants_x, wants_w = needs_grad(input), needs_grad(weight)
+
+    def backward(grad: np.ndarray) -> tuple[np.ndarray | None, ...]:
+        g = 2 * grad.reshape(out.shape)
+        grad_x = (rows * g.sum(1, keepdims=True) - g @ w).reshape(shape) if wants_x else None
+        grad_w = w * g.sum(0)[:, None] - g.T @ rows if wants_w else None
+        return grad_x, grad_w
+
+    return record(out.reshape(*shape[:-1], len(w)), backward, (input, weight))

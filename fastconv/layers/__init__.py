@@ -26,6 +26,8 @@ from fastconv.layers.learned_pool import (
 from fastconv.layers.linear import Linear
 from fastconv.layers.loss import CrossEntropyLoss, NLLLoss
 from fastconv.layers.margin import HingeLoss, MAPLoss, MultiMarginLoss
+from fastconv.layers.linear import RBF, Linear
+from fastconv.layers.loss import CrossEntropyLoss
 from fastconv.layers.mixed_pool import (
     MixedPool1d,
     MixedPool2d,
@@ -85,6 +87,7 @@ from fastconv.layers.rectifier import LeakyReLU, Maxout, PReLU, RReLU
 from fastconv.layers.regression import BCEWithLogitsLoss, HuberLoss, KLDivLoss, L1Loss, MSELoss, SmoothL1Loss
 from fastconv.layers.response import LocalResponseNorm
 from fastconv.layers.rownorm import LayerNorm
+from fastconv.layers.resize import Upsample, UpsamplingBilinear2d, UpsamplingNearest2d
 from fastconv.layers.shape import (
     Add,
     CenterCrop,
@@ -103,6 +106,7 @@ __all__ = [
     "ELU",
     "GELU",
     "SELU",
+    "RBF",
     "AdaptiveAvgPool1d",
     "AdaptiveAvgPool2d",
     "AdaptiveAvgPool3d",
@@ -210,6 +214,9 @@ __all__ = [
     "TrainablePool3d",
     "Unflatten",
     "Unfold",
+    "Upsample",
+    "UpsamplingBilinear2d",
+    "UpsamplingNearest2d",
     "WeightedPool1d",
     "WeightedPool2d",
     "WeightedPool3d",

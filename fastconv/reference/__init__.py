@@ -18,6 +18,7 @@ from fastconv.reference import (
     rearrange,
     reduce,
     regression,
+    resize,
     shape,
     signal,
     warp,
@@ -38,6 +39,7 @@ from fastconv.reference.pool import *  # noqa: F403
 from fastconv.reference.rearrange import *  # noqa: F403
 from fastconv.reference.reduce import *  # noqa: F403
 from fastconv.reference.regression import *  # noqa: F403
+from fastconv.reference.resize import *  # noqa: F403
 from fastconv.reference.shape import *  # noqa: F403
 from fastconv.reference.signal import *  # noqa: F403
 from fastconv.reference.warp import *  # noqa: F403
@@ -58,6 +60,7 @@ __all__ = [
     *rearrange.__all__,
     *reduce.__all__,
     *regression.__all__,
+    *resize.__all__,
     *shape.__all__,
     *signal.__all__,
     *warp.__all__,

@@ -1,0 +1,163 @@
+"""Layers as others that compute the same."""
+
+import sys
+
+import numpy as np
+import pytest
+
+from fastconv import layers as L
+from fastconv.errors import MissingExtraError, ShapeError
+from fastconv.layers import Sequential
+from fastconv.layers.convert import conv2d_to_linear, linear_to_conv2d, to_convolutional
+from fastconv.layers.matrix import conv2d_to_matrix, pool2d_to_matrix, to_fully_connected
+from fastconv.models import lenet5
+from tests.helpers import randn
+
+
+def close(found, expected, limit=1e-5):
+    found, expected = (np.asarray(x.detach() if hasattr(x, "detach") else x) for x in (found, expected))
+    np.testing.assert_allclose(found, expected, rtol=limit, atol=limit)
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_linear_to_conv2d_and_back(bias):
+    linear = L.Linear(48, 5, bias=bias, rng=0)
+    conv = linear_to_conv2d(linear, (3, 4, 4))
+    x = randn(2, 3, 4, 4, dtype=np.float32)
+    close(conv(x).flatten(1), linear(x.reshape(2, -1)))
+    again = conv2d_to_linear(conv)
+    for name, parameter in linear.state_dict().items():
+        assert np.array_equal(again.state_dict()[name], parameter)
+    assert conv(randn(1, 3, 6, 9, dtype=np.float32)).shape == (1, 5, 3, 6)
+    point = linear_to_conv2d(linear)
+    close(point(x.reshape(2, 48, 1, 1)).flatten(1), linear(x.reshape(2, -1)))
+
+
+def test_what_has_no_such_form():
+    with pytest.raises(ShapeError, match="do not have the 48 elements"):
+        linear_to_conv2d(L.Linear(48, 5, rng=0), (3, 4, 5))
+    for conv in (L.Conv2d(2, 2, 3, padding=1, rng=0), L.Conv2d(2, 2, 3, groups=2, rng=0)):
+        with pytest.raises(ValueError, match="without padding and groups"):
+            conv2d_to_linear(conv)
+    with pytest.raises(TypeError, match="no convolutional form"):
+        to_convolutional(Sequential(L.Flatten(), L.Softmax(dim=1)), (1, 4, 4))
+    with pytest.raises(TypeError, match="no convolutional form"):
+        to_convolutional(Sequential(L.AdaptiveAvgPool2d(2)), (1, 5, 5))
+    with pytest.raises(TypeError, match="does not compute sums"):
+        to_fully_connected(Sequential(L.LPPool2d(2, 2)), (1, 4, 4))
+
+
+@pytest.mark.parametrize("variant", ["modern", "classic"])
+def test_lenet_slides_over_a_larger_image(variant):
+    network = lenet5(variant=variant, rng=0).eval()
+    sliding = to_convolutional(network, (1, 28, 28)).eval()
+    assert not any(isinstance(layer, (L.Linear, L.Flatten)) for layer in sliding)
+    x = randn(2, 1, 28, 40, dtype=np.float32)
+    out = sliding(x)
+    assert out.shape == (2, 10, 1, 4)
+    # The first layer pads: at the left border as the network did, further on it sees the image itself.
+    inner = Sequential(*list(sliding)[1:])
+    features = sliding[0](x)
+    for step in range(4):
+        here = np.ascontiguousarray(features.detach().numpy()[..., 4 * step : 4 * step + 28])
+        close(out.detach().numpy()[..., step], inner(here).detach().numpy()[..., 0])
+    close(sliding(x[..., :28]).flatten(1), network(x[..., :28]))
+
+
+def test_a_global_average_becomes_a_window():
+    network = Sequential(L.Conv2d(1, 4, 3, rng=0), L.ReLU(), L.AdaptiveAvgPool2d(1), L.Flatten(), L.Linear(4, 3, rng=0))
+    sliding = to_convolutional(network, (1, 8, 8))
+    x = randn(1, 1, 10, 9, dtype=np.float32)
+    out = sliding(x).detach().numpy()
+    assert out.shape == (1, 3, 3, 2)
+    for y in range(3):
+        for i in range(2):
+            close(out[..., y, i], network(np.ascontiguousarray(x[..., y : y + 8, i : i + 8])))
+
+
+def test_features_pool_and_classifier():
+    class Net(L.Module):
+        def __init__(self):
+            self.features = Sequential(L.Conv2d(1, 4, 3, rng=0), L.ReLU())
+            self.avgpool = L.AdaptiveAvgPool2d(6)
+            self.classifier = Sequential(L.Dropout(), L.Linear(144, 8, rng=1), L.ReLU(), L.Linear(8, 3, rng=2))
+
+        def forward(self, x):
+            return self.classifier(self.avgpool(self.features(x)).flatten(1))
+
+    network = Net().eval()
+    sliding = to_convolutional(network, (1, 8, 8)).eval()
+    x = randn(2, 1, 8, 8, dtype=np.float32)
+    close(sliding(x).flatten(1), network(x))
+    assert sliding(randn(1, 1, 12, 8, dtype=np.float32)).shape == (1, 3, 5, 1)
+
+
+NETWORKS = {
+    "convolutions": [L.Conv2d(2, 3, 3, padding=1, rng=0), L.Tanh(), L.Conv2d(3, 2, 2, stride=2, dilation=2, rng=1)],
+    "groups": [L.Conv2d(2, 4, 3, groups=2, padding=2, padding_mode="reflect", bias=False, rng=0), L.Sigmoid()],
+    "maxima": [L.Conv2d(2, 3, 3, rng=0), L.MaxPool2d(3, 2, 1, ceil_mode=True), L.ReLU(), L.Flatten()],
+    "averages": [L.AvgPool2d(3, 2, 1, count_include_pad=False), L.GaussianPool2d(2, 0.8)],
+    "adaptive": [L.ReLU(), L.AdaptiveAvgPool2d(3), L.ZeroPad2d(1), L.Flatten(), L.Linear(50, 4, rng=0)],
+    "learned": [L.TrainablePool2d(2, 2), L.Tanh(), L.WeightedPool2d(2), L.Upsample(scale_factor=2)],
+    "normalised": [L.Conv2d(2, 3, 3, rng=0), L.BatchNorm2d(3)],
+}
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_network_written_out(name):
+    network = Sequential(*NETWORKS[name]).eval()
+    plain = to_fully_connected(network, (2, 8, 7))
+    x = randn(3, 2, 8, 7, dtype=np.float32)
+    close(plain(x), network(x).flatten(1))
+    close(plain(x.reshape(3, -1)), network(x).flatten(1))
+    for layer in plain:
+        assert type(layer) in (L.Flatten, L.Linear, L.Tanh, L.Sigmoid, L.ReLU) or layer.count == 9
+
+
+def test_winograd_leaves_no_dust():
+    plain = to_fully_connected(
+        Sequential(L.Conv2d(32, 32, 3, padding=1, bias=False, algorithm="winograd", rng=0)), (32, 4, 4)
+    )
+    assert (plain[1].weight.numpy() != 0).mean() < 9 / 16
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_conv2d_to_matrix(bias):
+    pytest.importorskip("scipy")
+    conv = L.Conv2d(3, 4, 3, stride=2, padding=1, bias=bias, rng=0)
+    matrix, offset = conv2d_to_matrix(conv, (3, 8, 7))
+    x = randn(3, 8, 7, dtype=np.float32)
+    close(matrix @ x.ravel() + offset, conv(x).flatten())
+    assert set(np.unique(matrix.data)) == set(np.unique(conv.weight.numpy()))
+    assert matrix.shape == (4 * 4 * 4, 3 * 8 * 7)
+    linear = conv2d_to_linear(linear_to_conv2d(L.Linear(168, 4, rng=0), (3, 8, 7)))
+    close(matrix.toarray()[:1] @ x.ravel(), (matrix @ x.ravel())[:1])
+    assert linear.weight.shape == (4, 168)
+
+
+@pytest.mark.parametrize(
+    "pool",
+    [
+        L.MaxPool2d(3, 2, 1),
+        L.MaxPool2d(2, ceil_mode=True),
+        L.MaxPool2d(2, 1, 1, 2),
+        L.AvgPool2d(3, 2, 1),
+        L.GaussianPool2d(3, 1.0),
+    ],
+    ids=repr,
+)
+def test_pool2d_to_matrix(pool):
+    pytest.importorskip("scipy")
+    x = randn(2, 8, 7, dtype=np.float32)
+    found = pool2d_to_matrix(pool, (2, 8, 7)) @ x.ravel()
+    expected = pool(x).flatten()
+    if isinstance(pool, L.MaxPool2d):
+        found = found.reshape(len(expected), -1).max(1)
+    close(found, expected)
+
+
+def test_scipy_is_an_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "scipy", None)
+    monkeypatch.setitem(sys.modules, "scipy.sparse", None)
+    with pytest.raises(MissingExtraError, match=r"fastconv\[sparse\]"):
+        conv2d_to_matrix(L.Conv2d(1, 1, 3, rng=0), (1, 4, 4))
