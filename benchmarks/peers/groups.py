@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from benchmarks.peers.cases import Case, Goal, conv, lenet
 from benchmarks.peers.cases_layers import layer_cases
+from benchmarks.peers.cases_conv import other_cases
 from benchmarks.peers.cases_optim import optim_cases
 from benchmarks.peers.cases_pool import pool_cases
 
@@ -98,6 +99,7 @@ GROUPS = {
     "lenet": Group(lenet_cases, ("pytorch", "twin")),
     "small": Group(small_cases, ("pytorch", "twin")),
     "conv": Group(conv_cases, ("pytorch",)),
+    "conv_other": Group(other_cases, ("pytorch",)),
     "direct": Group(direct_cases, ()),
     "grads": Group(grad_cases, ("pytorch",)),
     "ops": Group(lambda: [*op_cases(), *layer_cases()], ("pytorch", "twin")),

@@ -28,7 +28,12 @@ def prepare(case: Case, threads: int) -> dict[str, Run]:
 
 
 def _tensor(array: np.ndarray) -> Tensor:
-    return Tensor(_kernels.channels_last(array) if array.ndim == 4 else array)
+    """Images, signals and volumes with their channels last, as they are inside a network."""
+    if array.ndim == 4:
+        return Tensor(_kernels.channels_last(array))
+    if array.ndim > 2:
+        array = np.moveaxis(np.ascontiguousarray(np.moveaxis(array, 1, -1)), -1, 1)
+    return Tensor(array)
 
 
 def _function(case: Case) -> Run:

@@ -14,7 +14,10 @@ from torch import nn
 from benchmarks.peers.cases import Case
 from benchmarks.peers.contenders import Run
 
-FORMATS = {"nchw": torch.contiguous_format, "channels_last": torch.channels_last}
+FORMATS = {
+    4: {"nchw": torch.contiguous_format, "channels_last": torch.channels_last},
+    5: {"ncdhw": torch.contiguous_format, "channels_last": torch.channels_last_3d},
+}
 
 
 def version() -> str:
@@ -28,9 +31,9 @@ def prepare(case: Case, threads: int) -> dict[str, Run]:
     if case.mode == "update":
         return _update(case)
     prepare_one = _lenet if case.op == "lenet5" else _function
-    formats = FORMATS if len(case.shapes[0]) == 4 else {"": torch.contiguous_format}
+    formats = FORMATS.get(len(case.shapes[0]), {"": torch.contiguous_format})
     runs = {name: prepare_one(case, layout) for name, layout in formats.items()}
-    if case.op == "conv2d" and case.mode == "forward" and case.options.get("groups", 1) == 1:
+    if case.op == "conv2d" and case.mode == "forward" and not {"groups", "dilation"} & case.options.keys():
         runs["blocked"] = _blocked(case)
     if os.environ.get("FASTCONV_PEERS_COMPILE") and case.mode in ("forward", "step"):
         for name, layout in formats.items():
@@ -40,7 +43,7 @@ def prepare(case: Case, threads: int) -> dict[str, Run]:
 
 def _tensor(array: np.ndarray, layout: torch.memory_format) -> torch.Tensor:
     tensor = torch.from_numpy(array)
-    return tensor.contiguous(memory_format=layout) if array.ndim == 4 else tensor
+    return tensor.contiguous(memory_format=layout) if array.ndim in FORMATS else tensor
 
 
 def _arrays(tensors: Sequence[torch.Tensor | None]) -> list[np.ndarray]:
