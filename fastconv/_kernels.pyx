@@ -320,7 +320,7 @@ cdef class Window:
     """
     cdef fc_window geometry
     cdef readonly tuple shape, out_shape
-    cdef readonly tuple kernel, padding  # of both axes; the padding before
+    cdef readonly tuple kernel, stride, padding, dilation  # of both axes; the padding before
     cdef readonly int padding_mode
     cdef readonly bint plain  # stride and dilation are 1
     cdef readonly ptrdiff_t winner_bytes
@@ -335,7 +335,9 @@ cdef class Window:
         g.dilation_y, g.dilation_x = dilation_y, dilation_x
         g.padding = self.padding_mode = padding_mode
         self.kernel = (kh, kw)
+        self.stride = (stride_y, stride_x)
         self.padding = (pad_y, pad_x)
+        self.dilation = (dilation_y, dilation_x)
         self.plain = stride_y == stride_x == dilation_y == dilation_x == 1
         self.shape = (batch, channels, h, w)
         self.out_shape = (batch, channels, out_h, out_w)

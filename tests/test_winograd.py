@@ -7,7 +7,7 @@ import pytest
 
 from fastconv import functional as F
 from fastconv import reference
-from tests.helpers import ISAS, check_op, isa, randn
+from tests.helpers import ISAS, check_op, isa, randn, run
 
 WINOGRAD = [
     ((1, 32, 14, 14), (32, 32, 3, 3), {"padding": 1}),
@@ -17,6 +17,9 @@ WINOGRAD = [
     ((1, 6, 8, 9), (4, 3, 3, 3), {"groups": 2, "padding": (0, 3)}),
     ((1, 5, 9, 8), (7, 5, 5, 5), {"padding": 2}),
     ((3, 40, 6, 6), (36, 40, 5, 5), {"padding": 4}),
+    ((1, 5, 13, 11), (4, 5, 3, 3), {"padding": (2, 3), "dilation": (2, 3)}),
+    ((2, 4, 5, 4), (3, 4, 3, 3), {"padding": ((9, 2), (0, 6)), "dilation": (5, 2)}),
+    ((1, 18, 9, 8), (18, 1, 3, 3), {"padding": 1, "groups": 18}),
 ]
 
 
@@ -47,15 +50,35 @@ def test_winograd_error_is_at_most_four_times_that_of_direct(name, size):
 @pytest.mark.parametrize("name", ISAS)
 @pytest.mark.parametrize("size", [3, 5])
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 3e38])
-def test_winograd_lets_a_value_spread_no_further_than_direct(name, size, value):
+@pytest.mark.parametrize("dilation", [1, 2])
+def test_winograd_lets_a_value_spread_no_further_than_direct(name, size, value, dilation):
+    options = {"padding": 2, "dilation": dilation}
     x, w = randn(2, 18, 13, 15, dtype=np.float32), randn(35, 18, size, size, dtype=np.float32)
-    clean = F.conv2d(x, w, padding=1, algorithm="winograd").numpy()
+    clean = F.conv2d(x, w, **options, algorithm="winograd").numpy()
     x[1, 3, 6, 7] = value
     with isa(name):
-        direct, winograd = (F.conv2d(x, w, padding=1, algorithm=a).numpy() for a in ("direct", "winograd"))
+        direct, winograd = (F.conv2d(x, w, **options, algorithm=a).numpy() for a in ("direct", "winograd"))
     assert np.array_equal(np.isfinite(direct), np.isfinite(winograd))
     assert np.allclose(winograd, direct, rtol=1e-4, atol=1e-4, equal_nan=True)
     assert np.allclose(winograd[0], clean[0], rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(("c_in", "c_out"), [(18, 3), (3, 18), (2, 2)])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_few_channels_are_mended_as_well(c_in, c_out, value):
+    """Direct convolution packs weights of few channels in ways of its own."""
+    x, w = randn(1, c_in, 12, 16, dtype=np.float32), randn(c_out, c_in, 3, 3, dtype=np.float32)
+    grad = randn(1, c_out, 12, 16, dtype=np.float32)
+    grad[0, 0, 6, 7] = value
+    _, (found,) = run(F.conv2d, [x, w], [0], {"padding": 1, "algorithm": "winograd"}, grad)
+    with np.errstate(invalid="ignore"):
+        expected = reference.conv2d_grad(grad, x, w, padding=1)[0]
+    assert np.allclose(found, expected, rtol=1e-4, atol=1e-4, equal_nan=True)
+    x[0, 0, 6, 7] = value
+    with np.errstate(invalid="ignore"):
+        expected = reference.conv2d(x, w, padding=1)
+    found = F.conv2d(x, w, padding=1, algorithm="winograd").numpy()
+    assert np.allclose(found, expected, rtol=1e-4, atol=1e-4, equal_nan=True)
 
 
 @pytest.mark.parametrize("name", ISAS)

@@ -135,4 +135,4 @@ def _choose(op: str, conv: Any, algorithm: str, transposed: bool) -> int:
     for tile in (4, 2):
         if _kernels.winograd_serves(conv if len(conv.shape) == 4 else conv.of(1), tile):
             return tile
-    raise ValueError(f'{op}: algorithm "winograd" serves 3x3 and 5x5 kernels of stride and dilation 1 only')
+    raise ValueError(f'{op}: algorithm "winograd" serves 3x3 and 5x5 kernels of stride 1 only')

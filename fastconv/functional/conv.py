@@ -81,8 +81,8 @@ def conv2d(
         "direct" needs no memory beside the result. "im2col" writes all taps of all pixels to a matrix first, kh * kw
         times the input's memory; it serves groups=1 only. "winograd" multiplies up to four times less, at two to
         three times the rounding error, for the value and the input's gradient; it serves 3x3 and 5x5 kernels of
-        stride and dilation 1. "auto" is "winograd" for 3x3 with at least 32 channels on both sides of a group and a
-        map of about 14x14, else "direct".
+        stride 1, dilated ones with zeros as padding. "auto" is "winograd" for 3x3 with at least 32 channels on both
+        sides of a group and a map of about 14x14 (times the dilation), else "direct".
 
     Returns
     -------

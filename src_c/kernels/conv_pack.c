@@ -111,27 +111,39 @@ static int kernel_conv2d_packed_size(const fc_conv2d *c, int backward, ptrdiff_t
   return FC_OK;
 }
 
+/* All taps in the order of a product of stride 1, each pixel in a vector of its own. */
+static fc_pack whole_pack(const fc_conv2d *c, int backward, const void *weight, void *packed) {
+  const fc_window *w = &c->window;
+  const ptrdiff_t in = w->channels / c->groups, out = c->out_channels / c->groups, taps = w->kh * w->kw;
+  return (fc_pack){.weight = weight,
+                   .packed = packed,
+                   .columns = backward ? in : out,
+                   .depth = backward ? out : in,
+                   .column_step = backward ? taps : in * taps,
+                   .depth_step = backward ? in * taps : taps,
+                   .group_step = out * in * taps,
+                   .taps_y = w->kh,
+                   .taps_x = w->kw,
+                   .first_y = backward ? w->kh - 1 : 0,
+                   .first_x = backward ? w->kw - 1 : 0,
+                   .every_y = backward ? -1 : 1,
+                   .every_x = backward ? -1 : 1,
+                   .kw = w->kw,
+                   .taps = taps,
+                   .pixels = 1};
+}
+
 static int kernel_conv2d_pack(const fc_conv2d *c, int backward, const void *weight, void *packed) {
   const fc_window *w = &c->window;
   if (backward && is_narrow(c)) {
     narrow_pack(c, weight, packed);
     return FC_OK;
   }
-  const ptrdiff_t in = w->channels / c->groups, out = c->out_channels / c->groups, taps = w->kh * w->kw;
-  fc_pack p = {.weight = weight,
-               .packed = packed,
-               .kw = w->kw,
-               .taps = taps,
-               .group_step = out * in * taps,
-               .depthwise = is_depthwise(c),
-               .pixels = pack_pixels(c, backward),
-               .stride_x = backward ? 1 : w->stride_x};
-  if (!backward) {
-    p.columns = out, p.depth = in, p.column_step = in * taps, p.depth_step = taps;
-    p.taps_y = w->kh, p.taps_x = w->kw, p.every_y = 1, p.every_x = 1;
-    return run_pack(&p, c->groups);
-  }
-  p.columns = in, p.depth = out, p.column_step = taps, p.depth_step = in * taps;
+  fc_pack p = whole_pack(c, backward, weight, packed);
+  p.depthwise = is_depthwise(c);
+  p.pixels = pack_pixels(c, backward);
+  p.stride_x = backward ? 1 : w->stride_x;
+  if (!backward) return run_pack(&p, c->groups);
   for (ptrdiff_t ry = 0; ry < w->stride_y && ry < w->h; ry++)
     for (ptrdiff_t rx = 0; rx < w->stride_x && rx < w->w; rx++) {
       const fc_phase fy = phase_of(ry, w->h, w->kh, w->stride_y, w->pad_y, w->dilation_y);

@@ -58,11 +58,14 @@ static void winograd_load_block(const fc_winograd *p, const fc_winograd_state *s
     const ptrdiff_t y0 = tile / p->tiles_x % p->tiles_y * p->m + p->first_y, image = tile / p->tiles_x / p->tiles_y;
     const real *in = (const real *)p->in.data + image * p->in.image + group * p->in_channels;
     const real *pixel[MOST_PLANES];
-    for (int y = 0; y < p->alpha; y++)
-      for (int x = 0; x < p->alpha; x++) {
-        const ptrdiff_t row = pixel_at(y0 + y, p->in_h, p->padding), column = pixel_at(x0 + x, p->in_w, p->padding);
-        pixel[y * p->alpha + x] = row < 0 || column < 0 ? state->zeros : in + row * p->in.row + column * p->in.pixel;
-      }
+    ptrdiff_t column[MOST_ALPHA];
+    for (int x = 0; x < p->alpha; x++) column[x] = pixel_at(x0 + x, p->in_w, p->padding);
+    for (int y = 0; y < p->alpha; y++) {
+      const ptrdiff_t row = pixel_at(y0 + y, p->in_h, p->padding);
+      for (int x = 0; x < p->alpha; x++)
+        pixel[y * p->alpha + x] =
+            row < 0 || column[x] < 0 ? state->zeros : in + row * p->in.row + column[x] * p->in.pixel;
+    }
     if (p->alpha == 6)
       winograd_transform_tile(6, p, pixel, state->inputs + t * p->row);
     else
@@ -166,11 +169,11 @@ enum { WINOGRAD_BYTES = 512 << 10, WINOGRAD_WEIGHTS = 16 << 20 };
 static int winograd_mend(const fc_winograd *p, const fc_conv2d *c, int backward, const real *weight) {
   if (!memchr(p->broken, 1, (size_t)(p->groups * p->tiles))) return FC_OK;
   if (p->accumulate) return FC_NOT_FINITE;
-  ptrdiff_t size;
-  kernel_conv2d_packed_size(c, backward, &size);
-  real *packed = fc_scratch_acquire(1, (size_t)size * sizeof(real));
+  const ptrdiff_t group_weights = packed_group(p->out_channels, p->taps * p->taps * p->in_channels);
+  real *packed = fc_scratch_acquire(1, (size_t)(p->groups * group_weights) * sizeof(real));
   if (!packed) return FC_NO_MEMORY;
-  int status = kernel_conv2d_pack(c, backward, weight, packed);
+  fc_pack pack = whole_pack(c, backward, weight, packed);
+  int status = run_pack(&pack, p->groups);
   for (ptrdiff_t i = 0; i < p->groups * p->tiles && status == FC_OK; i++) {
     if (!p->broken[i]) continue;
     const ptrdiff_t group = i / p->tiles, tile = i % p->tiles, x = tile % p->tiles_x * p->m;
@@ -197,7 +200,7 @@ static int winograd_mend(const fc_winograd *p, const fc_conv2d *c, int backward,
                           .step_x = 1,
                           .stride_y = 1,
                           .stride_x = 1,
-                          .packed = packed + group * (size / p->groups),
+                          .packed = packed + group * group_weights,
                           .bias = p->bias ? p->bias + group * p->out_channels : NULL,
                           .clamp = p->clamp,
                           .low = p->low,
@@ -260,6 +263,28 @@ static int run_winograd(fc_winograd *p, const fc_conv2d *c, int backward, const 
   return status;
 }
 
+/* A dilated convolution is one of every image that is left if all but each dilation-th row and column are taken away;
+ * its results are interleaved likewise. */
+static int run_interleaved(const fc_winograd *whole, const fc_conv2d *c, int backward, const real *weight) {
+  const ptrdiff_t dy = c->window.dilation_y, dx = c->window.dilation_x;
+  int status = FC_OK;
+  for (ptrdiff_t y = 0; y < min_size(dy, whole->out_h) && status == FC_OK; y++)
+    for (ptrdiff_t x = 0; x < min_size(dx, whole->out_w) && status == FC_OK; x++) {
+      const ptrdiff_t tap_y = y + whole->first_y, tap_x = x + whole->first_x; /* the first tap of the first output */
+      const ptrdiff_t row = (tap_y % dy + dy) % dy, column = (tap_x % dx + dx) % dx;
+      fc_winograd p = *whole;
+      p.in = (fc_image){(real *)p.in.data + row * p.in.row + column * p.in.pixel, p.in.image, p.in.row * dy,
+                        p.in.pixel * dx};
+      p.out = (fc_image){(real *)p.out.data + y * p.out.row + x * p.out.pixel, p.out.image, p.out.row * dy,
+                         p.out.pixel * dx};
+      p.in_h = max_size(0, ceil_div(p.in_h - row, dy)), p.in_w = max_size(0, ceil_div(p.in_w - column, dx));
+      p.out_h = ceil_div(p.out_h - y, dy), p.out_w = ceil_div(p.out_w - x, dx);
+      p.first_y = (tap_y - row) / dy, p.first_x = (tap_x - column) / dx;
+      status = run_winograd(&p, c, backward, weight);
+    }
+  return status;
+}
+
 static int kernel_winograd(const fc_conv2d *c, int m, fc_image x, const void *weight, const void *packed,
                            const fc_epilogue *epilogue, fc_image out) {
   const fc_window *w = &c->window;
@@ -285,7 +310,7 @@ static int kernel_winograd(const fc_conv2d *c, int m, fc_image x, const void *we
                    .low = (real)epilogue->low,
                    .high = (real)epilogue->high,
                    .padding = w->padding};
-  return run_winograd(&p, c, 0, weight);
+  return run_interleaved(&p, c, 0, weight);
 }
 
 /* The input's gradient is the convolution of the output's with flipped, transposed weights. */
@@ -302,13 +327,13 @@ static int kernel_winograd_grad_input(const fc_conv2d *c, int m, fc_image grad, 
                    .out_h = w->h,
                    .out_w = w->w,
                    .out_channels = w->channels / c->groups,
-                   .first_y = w->pad_y - w->kh + 1,
-                   .first_x = w->pad_x - w->kw + 1,
+                   .first_y = w->pad_y - (w->kh - 1) * w->dilation_y,
+                   .first_x = w->pad_x - (w->kw - 1) * w->dilation_x,
                    .alpha = winograd_alpha(c, m),
                    .m = m,
                    .taps = (int)w->kh,
                    .weights = packed,
                    .bias = epilogue->bias,
                    .accumulate = epilogue->accumulate};
-  return run_winograd(&p, c, 1, weight);
+  return run_interleaved(&p, c, 1, weight);
 }

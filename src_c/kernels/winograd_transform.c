@@ -125,7 +125,8 @@ static void winograd_pack_piece(void *context, ptrdiff_t piece, int worker) {
 /* m outputs and r taps an axis share alpha = m + r - 1 points: F(2, 3), F(4, 3) and F(2, 5). */
 static int winograd_alpha(const fc_conv2d *c, int m) {
   const fc_window *w = &c->window;
-  const int plain = w->stride_y == 1 && w->stride_x == 1 && w->dilation_y == 1 && w->dilation_x == 1 && w->kh == w->kw;
+  const int dense = w->dilation_y == 1 && w->dilation_x == 1;
+  const int plain = w->stride_y == 1 && w->stride_x == 1 && w->kh == w->kw && (dense || w->padding == FC_ZEROS);
   return plain && ((w->kh == 3 && (m == 2 || m == 4)) || (w->kh == 5 && m == 2)) ? m + (int)w->kh - 1 : 0;
 }
 
