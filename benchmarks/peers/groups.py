@@ -88,6 +88,22 @@ def op_cases() -> list[Case]:
     return [*cases, *pool_cases()]
 
 
+def signal_cases() -> list[Case]:
+    """One plane of 2048x2048 with kernels of every size."""
+    goals = {3: 1.0, 7: 1.0, 15: 1.5, 31: 1.5, 101: 1.0}
+    return [
+        Case(
+            f"{k}x{k} 2048²",
+            "convolve2d",
+            "forward",
+            ((2048, 2048), (k, k)),
+            {"mode": "same"},
+            goals=(Goal("ratio", g, 2),),
+        )
+        for k, g in goals.items()
+    ]
+
+
 class Group(NamedTuple):
     """Cases, and the contenders beside fastconv that take part unless the command line says otherwise."""
 
@@ -103,6 +119,8 @@ GROUPS = {
     "direct": Group(direct_cases, ()),
     "grads": Group(grad_cases, ("pytorch",)),
     "ops": Group(lambda: [*op_cases(), *layer_cases()], ("pytorch", "twin")),
+    "signal": Group(signal_cases, ("opencv", "scipy")),
+    "ops": Group(op_cases, ("pytorch", "twin")),
     "optim": Group(optim_cases, ("pytorch",)),
 }
 DEFAULT = ("lenet", "small", "conv", "direct")

@@ -83,7 +83,7 @@ def _planes(x: np.ndarray, taps: np.ndarray, job: Job) -> np.ndarray:
     padding = [size - 1 - start for size, start in zip(span, job.start, strict=True)]
     geometry = (*x.shape, 1, *taps.shape, *done.count, *done.stride, *padding, *done.dilation)
     window = Window(*geometry)
-    out = np.empty((len(x), *done.count), x.dtype)
+    out = _kernels.empty((len(x), *done.count), x.dtype)
     if not use_fft:
         _kernels.filter2d(window, x, weight, out, job.boundary, job.fill)
         return out

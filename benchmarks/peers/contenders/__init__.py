@@ -48,5 +48,7 @@ LIBRARIES = {
     "pytorch": Library("PyTorch", ("torch",)),
     "onnx_runtime": Library("ONNX Runtime", ("onnx", "onnxruntime")),
     "openvino": Library("OpenVINO", ("onnx", "openvino")),
+    "opencv": Library("OpenCV", ("cv2",)),
+    "scipy": Library("SciPy", ("scipy",)),
     "twin": Library("NumPy", ("numpy",), peer=False),
 }

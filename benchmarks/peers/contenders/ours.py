@@ -11,7 +11,7 @@ import numpy as np
 import fastconv
 from benchmarks.peers.cases import Case
 from benchmarks.peers.contenders import Run
-from fastconv import Parameter, Tensor, _kernels, functional, no_grad
+from fastconv import Parameter, Tensor, _kernels, functional, no_grad, signal
 
 
 def version() -> str:
@@ -24,7 +24,8 @@ def prepare(case: Case, threads: int) -> dict[str, Run]:
     fastconv.set_num_threads(threads)
     if case.mode == "update":
         return {"": _update(case)}
-    return {"": _lenet(case) if case.op == "lenet5" else _function(case)}
+    by_op = {"lenet5": _lenet, "convolve2d": _signal}
+    return {"": by_op.get(case.op, _function)(case)}
 
 
 def _tensor(array: np.ndarray) -> Tensor:
@@ -52,6 +53,11 @@ def _function(case: Case) -> Run:
     grad = _tensor(case.gradient(out.shape)).numpy()
     backward = (lambda: call().node.backward(grad)) if case.mode == "both" else partial(out.node.backward, grad)
     return Run(backward, lambda: [each for each in backward() if each is not None])
+
+
+def _signal(case: Case) -> Run:
+    call = partial(signal.convolve2d, *case.arrays(), **case.options)
+    return Run(call, lambda: [call()])
 
 
 def _lenet(case: Case) -> Run:
