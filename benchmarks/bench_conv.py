@@ -45,6 +45,11 @@ def test_conv2d_im2col(race: Race) -> None:
     race.forward("conv2d", inputs, f"im2col {layer}", "conv2d_im2col", algorithm="im2col", **options)
 
 
+def test_conv2d_fft(race: Race) -> None:
+    inputs = [randn(1, 64, 56, 56), randn(64, 64, 7, 7)]
+    race.forward("conv2d", inputs, "fft 7x7 56² 64→64", "conv2d_im2col", padding=3, algorithm="fft")
+
+
 def test_conv2d_groups(race: Race) -> None:
     inputs = [randn(1, 128, 28, 28), randn(128, 4, 3, 3)]
     race.forward("conv2d", inputs, "ResNeXt 3x3 28² 128→128, 32 groups", padding=1, groups=32)

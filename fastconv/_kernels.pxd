@@ -73,6 +73,13 @@ cdef extern from "fastconv.h" nogil:
                         const fc_epilogue *epilogue, fc_image out) noexcept nogil
         int (*winograd_grad_input)(const fc_conv2d *conv, int m, fc_image grad, const void *weight, const void *packed,
                                    const fc_epilogue *epilogue, fc_image grad_x) noexcept nogil
+        int (*fft_conv2d_packed_size)(const fc_conv2d *conv, int backward, ptrdiff_t *size, ptrdiff_t *tile_y,
+                                      ptrdiff_t *tile_x) noexcept nogil
+        int (*fft_conv2d_pack)(const fc_conv2d *conv, int backward, const void *weight, void *packed) noexcept nogil
+        int (*fft_conv2d)(const fc_conv2d *conv, fc_image x, const void *weight, const void *packed,
+                          const fc_epilogue *epilogue, fc_image out) noexcept nogil
+        int (*fft_conv2d_grad_input)(const fc_conv2d *conv, fc_image grad, const void *weight, const void *packed,
+                                     const fc_epilogue *epilogue, fc_image grad_x) noexcept nogil
         int (*channel_sum)(const fc_window *window, fc_image grad, void *sums) noexcept nogil
         int (*linear)(const void *x, const void *weight, const void *bias, void *out, ptrdiff_t batch, ptrdiff_t n_in,
                       ptrdiff_t outputs) noexcept nogil

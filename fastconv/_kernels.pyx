@@ -516,6 +516,65 @@ def winograd_grad_input(Conv2d conv not None, int m, cnp.ndarray grad not None, 
     return True
 
 
+def fft_conv2d_tile(Conv2d conv not None, bint backward=False):
+    """Height and width of the tiles that Fourier transforms are taken of, None where they cannot serve."""
+    cdef const fc_isa *isa = fc_active_isa()
+    cdef ptrdiff_t elements, tile_y, tile_x
+    if isa == NULL:
+        raise_unknown_isa()
+    isa.f32.fft_conv2d_packed_size(&conv.sizes, backward, &elements, &tile_y, &tile_x)
+    return (tile_y, tile_x) if elements > 0 else None
+
+
+def fft_conv2d_pack(Conv2d conv not None, cnp.ndarray weight not None, bint backward=False):
+    """The spectra of the weights."""
+    cdef const fc_table *table = table_of(weight)
+    cdef void *source = flat(weight, table)
+    cdef ptrdiff_t elements, tile_y, tile_x
+    cdef int status
+    table.fft_conv2d_packed_size(&conv.sizes, backward, &elements, &tile_y, &tile_x)
+    if elements == 0:
+        raise ValueError("fft_conv2d_pack: no transform for this convolution")
+    cdef cnp.ndarray packed = new_vector(elements, cnp.PyArray_TYPE(weight))
+    cdef void *target = cnp.PyArray_DATA(packed)
+    with nogil:
+        status = table.fft_conv2d_pack(&conv.sizes, backward, source, target)
+    check(status)
+    return packed
+
+
+def fft_conv2d(Conv2d conv not None, cnp.ndarray x not None, cnp.ndarray weight not None, cnp.ndarray packed not None,
+               cnp.ndarray bias, cnp.ndarray out not None):
+    cdef const fc_table *table = table_of(x)
+    cdef fc_image source, target
+    cdef fc_epilogue epilogue
+    cdef int status
+    image_of(x, table, &source)
+    image_of(out, table, &target)
+    epilogue_of(bias, False, table, &epilogue)
+    cdef void *plain = flat(weight, table)
+    cdef void *weights = flat(packed, table)
+    with nogil:
+        status = table.fft_conv2d(&conv.sizes, source, plain, weights, &epilogue, target)
+    check(status)
+
+
+def fft_conv2d_grad_input(Conv2d conv not None, cnp.ndarray grad not None, cnp.ndarray weight not None,
+                          cnp.ndarray packed not None, cnp.ndarray grad_x not None, cnp.ndarray bias=None):
+    cdef const fc_table *table = table_of(grad)
+    cdef fc_image source, target
+    cdef fc_epilogue epilogue
+    cdef int status
+    epilogue_of(bias, False, table, &epilogue)
+    image_of(grad, table, &source)
+    image_of(grad_x, table, &target)
+    cdef void *plain = flat(weight, table)
+    cdef void *weights = flat(packed, table)
+    with nogil:
+        status = table.fft_conv2d_grad_input(&conv.sizes, source, plain, weights, &epilogue, target)
+    check(status)
+
+
 def channel_sum(cnp.ndarray grad not None, cnp.ndarray sums not None):
     """Sums over every axis but the channels."""
     cdef const fc_table *table = table_of(grad)

@@ -134,6 +134,14 @@ typedef struct {
                const fc_epilogue *epilogue, fc_image out))                                                             \
   X(winograd_grad_input, (const fc_conv2d *conv, int m, fc_image grad, const void *weight, const void *packed,         \
                           const fc_epilogue *epilogue, fc_image grad_x))                                               \
+  /* By Fourier transforms, at stride and dilation 1; tiles are of the size that packed_size tells. */                 \
+  X(fft_conv2d_packed_size,                                                                                            \
+    (const fc_conv2d *conv, int backward, ptrdiff_t *size, ptrdiff_t *tile_y, ptrdiff_t *tile_x))                      \
+  X(fft_conv2d_pack, (const fc_conv2d *conv, int backward, const void *weight, void *packed))                          \
+  X(fft_conv2d, (const fc_conv2d *conv, fc_image x, const void *weight, const void *packed,                            \
+                 const fc_epilogue *epilogue, fc_image out))                                                           \
+  X(fft_conv2d_grad_input, (const fc_conv2d *conv, fc_image grad, const void *weight, const void *packed,              \
+                            const fc_epilogue *epilogue, fc_image grad_x))                                             \
   X(channel_sum, (const fc_window *window, fc_image grad, void *sums))                                                 \
   /* Fully connected: x (batch, in), weight (outputs, in), out (batch, outputs), all in C order; bias may be NULL.  */ \
   X(linear, (const void *x, const void *weight, const void *bias, void *out, ptrdiff_t batch, ptrdiff_t in,            \

@@ -120,7 +120,6 @@ GROUPS = {
     "grads": Group(grad_cases, ("pytorch",)),
     "ops": Group(lambda: [*op_cases(), *layer_cases()], ("pytorch", "twin")),
     "signal": Group(signal_cases, ("opencv", "scipy")),
-    "ops": Group(op_cases, ("pytorch", "twin")),
     "optim": Group(optim_cases, ("pytorch",)),
 }
 DEFAULT = ("lenet", "small", "conv", "direct")

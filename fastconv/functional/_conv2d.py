@@ -9,6 +9,8 @@ import numpy as np
 
 from fastconv import _kernels
 from fastconv._kernels import PADDING_MODES, Conv2d, Window, active_isa, channels_last, empty_channels_last
+from fastconv.functional import _fft
+from fastconv.functional._fft import FFT
 from fastconv.functional._padding import fold, pad
 from fastconv.functional._sizes import Axis
 from fastconv.parameter import Parameter
@@ -27,7 +29,8 @@ def geometry(axes: Sequence[Axis], batch: int, channels: tuple[int, int], groups
         *(batch, y.size, x.size, channels[0], y.kernel, x.kernel, y.out, x.out, y.stride, x.stride),
         *(y.before, x.before, y.dilation, x.dilation, PADDING_MODES.index(mode)),
     )
-    return Conv2d(where, channels[1], groups, 4 if _winograd_pays(where, channels, groups) else 0, padded)
+    conv = Conv2d(where, channels[1], groups, 4 if _winograd_pays(where, channels, groups) else 0, padded)
+    return Conv2d(where, channels[1], groups, FFT, padded) if _fft.pays(conv) else conv
 
 
 def _winograd_pays(where: Window, channels: tuple[int, int], groups: int) -> bool:
@@ -50,9 +53,13 @@ def packed(conv: Conv2d, tile: int, backward: bool, w: np.ndarray, weight: Any, 
     """Weights as the kernels want them; those of a Parameter `weight` are kept until it is written to."""
     if type(weight) is not Parameter:
         w = np.ascontiguousarray(w)
+        if tile == FFT:
+            return _kernels.fft_conv2d_pack(conv, w, backward)
         return _kernels.winograd_pack(conv, tile, w, backward) if tile else _kernels.conv2d_pack(conv, w, backward)
     key = (tile, active_isa(), backward, tap)
-    fit = conv.adjoint_packing if backward and not tile else conv.packing
+    fit: Any = conv.adjoint_packing if backward and not tile else conv.packing
+    if tile == FFT:
+        fit = _kernels.fft_conv2d_tile(conv, backward)
     kept = weight.cache.get(key)
     if kept is None or kept[0] != fit:
         kept = weight.cache[key] = (fit, packed(conv, tile, backward, w, None))
@@ -64,7 +71,9 @@ def product(conv: Conv2d, tile: int, x: np.ndarray, w: np.ndarray, b: np.ndarray
     x = channels_last(x)
     out = empty_channels_last(conv.out_shape, x.dtype)
     weights = packed(conv, tile, False, w, weight)
-    if tile:
+    if tile == FFT:
+        _kernels.fft_conv2d(conv, x, np.ascontiguousarray(w), weights, b, out)
+    elif tile:
         _kernels.winograd(conv, tile, x, np.ascontiguousarray(w), weights, b, out)
     else:
         _kernels.conv2d(conv, x, weights, b, out)
@@ -76,7 +85,9 @@ def adjoint(conv: Conv2d, tile: int, grad: np.ndarray, w: np.ndarray, b: np.ndar
     grad = channels_last(grad)
     out = empty_channels_last(conv.shape, grad.dtype)
     weights = packed(conv, tile, True, w, weight)
-    if tile:
+    if tile == FFT:
+        _kernels.fft_conv2d_grad_input(conv, grad, np.ascontiguousarray(w), weights, out, b)
+    elif tile:
         _kernels.winograd_grad_input(conv, tile, grad, np.ascontiguousarray(w), weights, out, b)
     else:
         _kernels.conv2d_grad_input(conv, grad, weights, out, b)

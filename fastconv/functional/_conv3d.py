@@ -10,6 +10,7 @@ import numpy as np
 from fastconv import _kernels
 from fastconv._kernels import Conv2d, channels_last
 from fastconv.functional import _conv2d
+from fastconv.functional._fft import FFT
 from fastconv.functional._padding import fold, pad
 from fastconv.functional._sizes import Axis
 
@@ -48,7 +49,8 @@ class Conv3d:
         self.weight_shape = (channels[1], channels[0] // groups, *(axis.kernel for axis in axes))
         self.taps = _taps(self.depth)
         self.planes: dict[int, Conv2d] = {}
-        self.winograd_tile = self.of(self.depth.out).winograd_tile
+        tile = self.of(self.depth.out).winograd_tile
+        self.winograd_tile = 0 if tile == FFT else tile
 
     def of(self, planes: int) -> Conv2d:
         """Return the convolution of `planes` planes."""

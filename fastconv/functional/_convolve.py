@@ -11,6 +11,7 @@ from fastconv._kernels import keep_convolution, known_convolution
 from fastconv.autograd import as_array, needs_grad, record
 from fastconv.errors import ShapeError
 from fastconv.functional import _conv2d, _conv3d, _im2col
+from fastconv.functional._fft import FFT, serves
 from fastconv.functional._sizes import UNIT, check_shapes, convolution_axes, transposed_axes
 from fastconv.functional._weights import check_unwritten, stamp
 from fastconv.tensor import Tensor, wrap
@@ -18,7 +19,7 @@ from fastconv.tracing import traced, tracing
 
 __all__ = ["ALGORITHMS", "convolve"]
 
-ALGORITHMS = ("auto", "direct", "im2col", "winograd")
+ALGORITHMS = ("auto", "direct", "im2col", "winograd", "fft")
 _INPUTS = ("input", "weight", "bias")
 _OPTIONS = ("stride", "padding", "dilation", "groups", "padding_mode", "algorithm")
 _TRANSPOSED = ("stride", "padding", "output_padding", "groups", "dilation", "algorithm")
@@ -123,13 +124,17 @@ def _bias(op: str, b: np.ndarray, w: np.ndarray, channels: int) -> np.ndarray:
 
 
 def _choose(op: str, conv: Any, algorithm: str, transposed: bool) -> int:
-    """Outputs an axis of a Winograd tile for an algorithm named by the caller, 0 for direct, -1 for im2col."""
+    """Outputs an axis of a Winograd tile for an algorithm named by the caller, 0 for direct, -1 for im2col, or FFT."""
     if algorithm == "direct":
         return 0
     if algorithm == "im2col":
         if conv.groups != 1 or len(conv.shape) != 4 or transposed:
             raise ValueError(f'{op}: algorithm "im2col" serves conv1d and conv2d of groups=1 only')
         return -1
+    if algorithm == "fft":
+        if len(conv.shape) != 4 or not serves(conv):
+            raise ValueError(f'{op}: algorithm "fft" serves stride and dilation 1, one or two axes, at most 65536 taps')
+        return FFT
     if algorithm != "winograd":
         raise ValueError(f"{op}: algorithm must be one of {', '.join(ALGORITHMS)}, got {algorithm!r}")
     for tile in (4, 2):

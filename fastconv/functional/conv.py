@@ -77,12 +77,15 @@ def conv2d(
         Number of independent convolutions the channels are divided into.
     padding_mode : {"zeros", "reflect", "replicate", "circular"}
         What is added: zeros, the image mirrored at its outermost pixels, those pixels, or the image's other side.
-    algorithm : {"auto", "direct", "im2col", "winograd"}
+    algorithm : {"auto", "direct", "im2col", "winograd", "fft"}
         "direct" needs no memory beside the result. "im2col" writes all taps of all pixels to a matrix first, kh * kw
         times the input's memory; it serves groups=1 only. "winograd" multiplies up to four times less, at two to
         three times the rounding error, for the value and the input's gradient; it serves 3x3 and 5x5 kernels of
-        stride 1, dilated ones with zeros as padding. "auto" is "winograd" for 3x3 with at least 32 channels on both
-        sides of a group and a map of about 14x14 (times the dilation), else "direct".
+        stride 1, dilated ones with zeros as padding. "fft" multiplies spectra of tiles, for the value and the input's
+        gradient at stride and dilation 1; its error is relative to a tile's largest values, and the weights' spectra
+        are many times their size. "auto" is "winograd" for 3x3 with at least 32 channels on both sides of a group and
+        a map of about 14x14 (times the dilation), "fft" for kernels of more than 25 taps on maps large enough, else
+        "direct".
 
     Returns
     -------

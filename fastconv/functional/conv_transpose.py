@@ -71,7 +71,7 @@ def conv_transpose2d(
         Rows and columns more at the end; less than the stride or the dilation.
     groups : int
         Number of independent convolutions the channels are divided into.
-    algorithm : {"auto", "direct", "winograd"}
+    algorithm : {"auto", "direct", "winograd", "fft"}
         As in :func:`conv2d`.
 
     Returns

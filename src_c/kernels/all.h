@@ -31,6 +31,8 @@
 #include "filter.c"
 #include "fft.c"
 #include "fft_filter.c"
+#include "fft_pack.c"
+#include "fft_conv.c"
 #include "linear.c"
 #include "warp.c"
 #include "resample.c"

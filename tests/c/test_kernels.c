@@ -171,33 +171,7 @@ static void test_large_conv2d(void) {
   try_conv2d(&(fc_conv2d){{3, 9, 9, 128, 1, 1, 9, 9, 1, 1, 0, 0, 1, 1, FC_ZEROS}, 200, 1}, 2);
 }
 
-/* --- filtering of planes ------------------------------------------------------------------------------------------ */
-
-static void try_filter2d(fc_window w, const fc_boundary *boundary) {
-  const array weight = whole(w.kh * w.kw), out = empty(outputs_of(&w));
-  const fc_image x = view(whole(w.batch * w.h * (w.w + 3)), w.h, w.w + 3, 1, 0);
-  KERNEL(filter2d, &w, boundary, x, weight.data, view(out, w.out_h, w.out_w, 1, 0));
-  KEEP(out);
-  w.stride_y = w.stride_x = 1; /* each output of this has all its taps where the other's have theirs, or before */
-  ptrdiff_t tile_y = lanes, tile_x = lanes;
-  while (tile_y < (w.kh - 1) * w.dilation_y + 1) tile_y *= 2;
-  while (tile_x < (w.kw - 1) * w.dilation_x + 1) tile_x *= 2;
-  KERNEL(fft_filter2d, &w, boundary, tile_y << below(2), tile_x << below(3), x, weight.data,
-         view(out, w.out_h, w.out_w, 1, 0));
-  for (ptrdiff_t i = 0; i < out.n; i++) set(out, i, at(out, i) + 8); /* errors are relative to the largest summand */
-  KEEP_ABOUT(out, 64);
-  forget();
-}
-
-static void test_filter2d(void) {
-  for (int i = 0; i < 150; i++) {
-    fc_window w = some_window(7);
-    const fc_boundary boundary = {(int)below(3), (double)below(3)};
-    w.channels = 1;
-    if (i % 3 == 0) w.w = w.out_w = w.w * 9, w.stride_x = 1; /* several blocks of vectors, whatever comes after */
-    try_filter2d(w, &boundary);
-  }
-}
+#include "signal.h"
 
 /* --- fully connected --------------------------------------------------------------------------------------------- */
 
@@ -376,10 +350,26 @@ int main(void) {
     void (*run)(void);
   } tests[] = {
 #define TEST(name) {#name, test_##name}
-      TEST(to_channels_last),    TEST(columns),  TEST(affine_warp),   TEST(conv2d),   TEST(winograd),
-      TEST(large_conv2d),        TEST(filter2d), TEST(linear),        TEST(pooling),  TEST(resample),
-      TEST(activations),         TEST(softmax),  TEST(cross_entropy), TEST(norm),     TEST(layer_norm),
-      TEST(local_response_norm), TEST(optim),    TEST(sum_squares),   TEST(fma_peak),
+      TEST(to_channels_last),
+      TEST(columns),
+      TEST(affine_warp),
+      TEST(conv2d),
+      TEST(winograd),
+      TEST(large_conv2d),
+      TEST(fft_conv2d),
+      TEST(filter2d),
+      TEST(linear),
+      TEST(pooling),
+      TEST(resample),
+      TEST(activations),
+      TEST(softmax),
+      TEST(cross_entropy),
+      TEST(norm),
+      TEST(layer_norm),
+      TEST(local_response_norm),
+      TEST(optim),
+      TEST(sum_squares),
+      TEST(fma_peak),
   };
   CHECK(fc_set_num_threads(2) == 0);
   int count, different = 0;
