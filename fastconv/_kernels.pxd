@@ -65,7 +65,8 @@ cdef extern from "fastconv.h" nogil:
                       fc_image out) noexcept nogil
         int (*conv2d_grad_input)(const fc_conv2d *conv, fc_image grad, const void *packed, const fc_epilogue *epilogue,
                                  fc_image grad_x) noexcept nogil
-        int (*conv2d_grad_weight)(const fc_conv2d *conv, fc_image x, fc_image grad, void *grad_weight) noexcept nogil
+        int (*conv2d_grad_weight)(const fc_conv2d *conv, int winograd, fc_image x, fc_image grad,
+                                  void *grad_weight) noexcept nogil
         int (*winograd_packed_size)(const fc_conv2d *conv, int m, int backward, ptrdiff_t *size) noexcept nogil
         int (*winograd_pack)(const fc_conv2d *conv, int m, int backward, const void *weight,
                              void *packed) noexcept nogil

@@ -436,7 +436,8 @@ def conv2d_grad_input(Conv2d conv not None, cnp.ndarray grad not None, cnp.ndarr
 
 
 def conv2d_grad_weight(Conv2d conv not None, cnp.ndarray x not None, cnp.ndarray grad not None,
-                       cnp.ndarray grad_weight not None):
+                       cnp.ndarray grad_weight not None, bint winograd=False):
+    """`winograd`: by F(3, 4) where that serves and pays."""
     cdef const fc_table *table = table_of(x)
     cdef fc_image source, given
     cdef int status
@@ -444,7 +445,7 @@ def conv2d_grad_weight(Conv2d conv not None, cnp.ndarray x not None, cnp.ndarray
     image_of(grad, table, &given)
     cdef void *target = flat_out(grad_weight, table)
     with nogil:
-        status = table.conv2d_grad_weight(&conv.sizes, source, given, target)
+        status = table.conv2d_grad_weight(&conv.sizes, winograd, source, given, target)
     check(status)
 
 

@@ -109,13 +109,13 @@ def grad_input(conv: Conv2d, tile: int, grad: np.ndarray, w: np.ndarray) -> np.n
     return fold(adjoint(conv.padded, tile, grad, w, None, None), *pads(conv))
 
 
-def grad_weight(conv: Conv2d, x: np.ndarray, grad: np.ndarray) -> np.ndarray:
+def grad_weight(conv: Conv2d, tile: int, x: np.ndarray, grad: np.ndarray) -> np.ndarray:
     """Return the gradient of w."""
     if conv.padded is not None:
         x = pad(x, *pads(conv))
         conv = conv.padded
     out = _kernels.empty(conv.weight_shape, x.dtype)
-    _kernels.conv2d_grad_weight(conv, channels_last(x), channels_last(grad), out)
+    _kernels.conv2d_grad_weight(conv, channels_last(x), channels_last(grad), out, tile == 4)
     return out
 
 

@@ -160,7 +160,7 @@ def grad_input(conv: Conv3d, tile: int, grad: np.ndarray, w: np.ndarray) -> np.n
     return fold(adjoint(conv.padded, tile, grad, w, None, None), conv.pads, conv.mode)
 
 
-def grad_weight(conv: Conv3d, x: np.ndarray, grad: np.ndarray) -> np.ndarray:
+def grad_weight(conv: Conv3d, tile: int, x: np.ndarray, grad: np.ndarray) -> np.ndarray:
     """Return the gradient of w."""
     if conv.padded is not None:
         x, conv = pad(x, conv.pads, conv.mode), conv.padded
@@ -169,7 +169,8 @@ def grad_weight(conv: Conv3d, x: np.ndarray, grad: np.ndarray) -> np.ndarray:
     for volume, given in zip(_volumes(x), _volumes(grad), strict=True):
         for tap in conv.taps:
             outs = tap.outs
-            _kernels.conv2d_grad_weight(conv.of(outs.stop - outs.start), volume[tap.ins], given[outs], part)
+            slices = conv.of(outs.stop - outs.start)
+            _kernels.conv2d_grad_weight(slices, volume[tap.ins], given[outs], part, tile == 4)
             out[:, :, tap.number] += part
     return out
 

@@ -82,7 +82,7 @@ def convolve(op: str, count: int, inputs: tuple, options: tuple, algorithm: str,
             elif wants[0]:
                 grad_x = engine.grad_input(conv, tile, grad, w)
             if wants[1]:
-                grad_w = engine.grad_weight(conv, *((grad, x) if transposed else (x, grad)))
+                grad_w = engine.grad_weight(conv, tile, *((grad, x) if transposed else (x, grad)))
             grad_b = engine.channel_sum(grad) if wants[2] else None
         if lifted:
             grad_x = None if grad_x is None else grad_x.reshape(shape)

@@ -27,6 +27,7 @@
 #include "conv_weight.c"
 #include "winograd_transform.c"
 #include "winograd.c"
+#include "winograd_weight.c"
 #include "im2col.c"
 #include "filter.c"
 #include "fft.c"

@@ -20,7 +20,7 @@ typedef struct {
   fc_product band; /* the input side: how bands are cut and copied */
   fc_image grad;
   ptrdiff_t ranges, chunks, bands;
-  int by_taps;
+  int by_taps, winograd;
   ptrdiff_t pixels;    /* side by side in a vector of the gradient, see pixels_a_vector */
   real *sums;          /* with chunks: [chunk][group, panel and range][sums of a piece] */
   ptrdiff_t most_sums; /* of a piece */
@@ -146,6 +146,11 @@ static void weight_unpack(const fc_weight_job *job, const fc_weight_part *part, 
   }
 }
 
+static int weight_by_winograd(const fc_conv2d *c);
+static ptrdiff_t weight_space_size(const fc_weight_job *job);
+static int weight_winograd(const fc_weight_job *job, const fc_weight_part *part, ptrdiff_t first, ptrdiff_t last,
+                           real *space, real *sums);
+
 static void weight_piece(void *context, ptrdiff_t piece, int worker) {
   const fc_weight_job *job = context;
   const fc_product *p = &job->band;
@@ -169,7 +174,8 @@ static void weight_piece(void *context, ptrdiff_t piece, int worker) {
                   .c_step = part.width,
                   .columns = part.width};
   const ptrdiff_t first_band = job->bands * chunk / job->chunks, last_band = job->bands * (chunk + 1) / job->chunks;
-  for (ptrdiff_t index = first_band; index < last_band && !fc_stopping(); index++) {
+  const int done = job->winograd && weight_winograd(job, &part, first_band, last_band, copy, sums);
+  for (ptrdiff_t index = first_band; index < last_band && !done && !fc_stopping(); index++) {
     const ptrdiff_t x = index % p->bands_x * p->columns, y = index / p->bands_x % p->bands_y * p->rows;
     const ptrdiff_t image = index / p->bands_x / p->bands_y;
     const ptrdiff_t rows = min_size(p->rows, p->out_h - y), columns = min_size(p->columns, p->out_w - x);
@@ -186,7 +192,7 @@ static void weight_piece(void *context, ptrdiff_t piece, int worker) {
     }
     tile.accumulate = 1;
   }
-  if (!tile.accumulate) memset(sums, 0, (size_t)job->most_sums * sizeof(real));
+  if (!tile.accumulate && !done) memset(sums, 0, (size_t)job->most_sums * sizeof(real));
   if (!job->sums) weight_unpack(job, &part, sums, 0);
 }
 
@@ -201,18 +207,19 @@ static void unpack_piece(void *context, ptrdiff_t piece, int worker) {
 /* Enough pieces: by panels and groups, else by ranges of channels, else by chunks of the bands. */
 static void plan_weight_pieces(fc_weight_job *job, double work) {
   const fc_product *p = &job->band;
-  const ptrdiff_t pieces = pieces_for(work), owned = p->groups * p->panels, taps = p->taps_y * p->taps_x;
-  const ptrdiff_t widest = panel_width(p->out_channels, 0), channel_sums = taps * widest * (ptrdiff_t)sizeof(real);
+  const ptrdiff_t pieces = pieces_for(job->winograd ? work / 4 : work), owned = p->groups * p->panels;
+  const ptrdiff_t taps = p->taps_y * p->taps_x, widest = panel_width(p->out_channels, 0);
+  const ptrdiff_t fit = ceil_div(p->in_channels * taps * widest * (ptrdiff_t)sizeof(real), WEIGHT_SUMS);
   job->ranges = 1;
-  if (job->by_taps) {
-    const ptrdiff_t wanted = max_size(ceil_div(pieces, owned), ceil_div(p->in_channels * channel_sums, WEIGHT_SUMS));
-    job->ranges = max_size(1, min_size(wanted, p->in_channels / (2 * FC_MR)));
-  }
+  if (job->winograd) /* the fewer ranges, the less is transformed twice */
+    job->ranges = fit;
+  else if (job->by_taps)
+    job->ranges = max_size(1, min_size(max_size(ceil_div(pieces, owned), fit), p->in_channels / (2 * FC_MR)));
   job->most_sums = taps * ceil_div(p->in_channels, job->ranges) * widest;
   job->chunks = min_size(ceil_div(pieces, owned * job->ranges), job->bands);
 }
 
-static int kernel_conv2d_grad_weight(const fc_conv2d *c, fc_image x, fc_image grad, void *grad_weight) {
+static int kernel_conv2d_grad_weight(const fc_conv2d *c, int winograd, fc_image x, fc_image grad, void *grad_weight) {
   const fc_window *w = &c->window;
   fc_weight_job job = {.grad = grad,
                        .grad_weight = grad_weight,
@@ -250,6 +257,11 @@ static int kernel_conv2d_grad_weight(const fc_conv2d *c, fc_image x, fc_image gr
   p->panels = ceil_div(p->out_channels, FC_PANEL);
   plan_bands(p, WEIGHT_PIXELS, BAND_BYTES);
   if (job.by_taps) p->copied = 0;
+  job.winograd = winograd && weight_by_winograd(c);
+  if (job.winograd) { /* whole tiles */
+    p->columns = p->out_w, p->bands_x = 1;
+    p->rows = max_size(4, WEIGHT_PIXELS / p->out_w / 4 * 4), p->bands_y = ceil_div(p->out_h, p->rows);
+  }
   job.bands = p->batch * p->bands_y * p->bands_x;
   const double work = (double)w->batch * w->out_h * w->out_w * c->out_channels * (double)products;
   plan_weight_pieces(&job, work);
@@ -258,12 +270,13 @@ static int kernel_conv2d_grad_weight(const fc_conv2d *c, fc_image x, fc_image gr
   const size_t tables = round64((size_t)(p->rows + (job.by_taps ? 0 : 2 * products)) * sizeof(ptrdiff_t));
   const size_t packed = (size_t)(p->rows * p->columns * FC_PANEL) * sizeof(real);
   const size_t sums = (size_t)job.most_sums * sizeof(real);
+  const size_t space = job.winograd ? (size_t)weight_space_size(&job) * sizeof(real) : (size_t)copy_bytes(p);
   if (job.chunks > 1) {
     job.sums = fc_scratch_acquire(1, (size_t)(job.chunks * parts) * sums);
     if (!job.sums) return FC_NO_MEMORY;
   }
   int status = FC_NO_MEMORY;
-  p->scratch = fc_scratch_acquire(fc_workers(), tables + packed + (job.sums ? 0 : sums) + (size_t)copy_bytes(p));
+  p->scratch = fc_scratch_acquire(fc_workers(), tables + packed + (job.sums ? 0 : sums) + space);
   if (p->scratch) {
     status = fc_parallel(parts * job.chunks, work, weight_piece, &job);
     if (status == FC_OK && job.sums)

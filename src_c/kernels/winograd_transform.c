@@ -28,7 +28,7 @@ FC_INLINE void winograd_input(const int alpha, vec *d, const int step) {
   d[5 * step] = v_fma(far, d3, v_add(d1, d5));
 }
 
-/* A^T y: alpha products, `step` apart, to m outputs, `out_step` apart. */
+/* A^T y: alpha products, `step` apart, to m outputs (2, 3 or 4), `out_step` apart. */
 FC_INLINE void winograd_output(const int alpha, const int m, const vec *y, const int step, vec *out,
                                const int out_step) {
   if (alpha == 4) {
@@ -47,14 +47,18 @@ FC_INLINE void winograd_output(const int alpha, const int m, const vec *y, const
   }
   out[out_step] = odd;
   out[2 * out_step] = v_fma(v_set1((real)0.5), near_sum, v_add(wide_sum, wide_sum));
+  if (m == 3) {
+    out[2 * out_step] = v_add(out[2 * out_step], y[5 * step]);
+    return;
+  }
   out[3 * out_step] =
       v_fma(v_set1((real)0.5 * HALF_ROOT2), near_difference, v_fma(v_set1(2 * ROOT2), wide_difference, y[5 * step]));
 }
 
-/* G g: the taps of one axis, `step` apart, to alpha weights, `out_step` apart; taps is 3 or 5. */
+/* G g: the taps of one axis, `step` apart, to alpha weights, `out_step` apart; taps is 3, 4 or 5. */
 FC_INLINE void winograd_weight(const int alpha, const int taps, const vec *g, const int step, vec *out,
                                const int out_step) {
-  const vec odd = taps == 5 ? g[3 * step] : v_zero(), top = taps == 5 ? g[4 * step] : v_zero();
+  const vec odd = taps >= 4 ? g[3 * step] : v_zero(), top = taps == 5 ? g[4 * step] : v_zero();
   out[0] = g[0];
   out[(alpha - 1) * out_step] = g[(taps - 1) * step];
   if (alpha == 4) {

@@ -109,9 +109,12 @@ static void try_conv2d(const fc_conv2d *conv, ptrdiff_t gap) {
   const array grad_weight = empty(weight.n), sums = empty(out_channels);
   fc_window pixels = *w;
   pixels.channels = out_channels;
-  KERNEL(conv2d_grad_weight, conv, source, given, grad_weight.data);
+  KERNEL(conv2d_grad_weight, conv, 0, source, given, grad_weight.data);
   KERNEL(channel_sum, &pixels, given, sums.data);
   KEEP(grad_weight);
+  const array other = empty(weight.n);
+  KERNEL(conv2d_grad_weight, conv, 1, source, given, other.data);
+  KEEP_ABOUT(other, 64);
   KEEP(sums);
   forget();
 }
