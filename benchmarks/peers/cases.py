@@ -64,6 +64,7 @@ class Case:
     classes: int = 0
     flops: float = 0.0
     goals: tuple[Goal, ...] = ()
+    kind: str = ""
 
     def arrays(self) -> list[np.ndarray]:
         """Input and parameters in float32: normal numbers, weights scaled so that results are near 1."""
@@ -94,8 +95,10 @@ class Case:
     def from_dict(cls, values: dict[str, Any]) -> Case:
         """The inverse of `to_dict`, after a way through JSON."""
         shapes = tuple(tuple(shape) for shape in values["shapes"])
-        values = {**values, "names": tuple(values["names"])}
-        return cls(**{**values, "shapes": shapes, "goals": tuple(Goal(*goal) for goal in values["goals"])})
+        options = {key: tuple(value) if isinstance(value, list) else value for key, value in values["options"].items()}
+        goals = tuple(Goal(*goal) for goal in values["goals"])
+        names = tuple(values["names"])
+        return cls(**{**values, "shapes": shapes, "options": options, "names": names, "goals": goals})
 
 
 def conv(

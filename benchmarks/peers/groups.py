@@ -7,8 +7,9 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from benchmarks.peers.cases import Case, Goal, conv, lenet
-from benchmarks.peers.cases_layers import layer_cases
 from benchmarks.peers.cases_conv import other_cases
+from benchmarks.peers.cases_layers import layer_cases
+from benchmarks.peers.cases_networks import LAYER_GROUPS
 from benchmarks.peers.cases_optim import optim_cases
 from benchmarks.peers.cases_pool import pool_cases
 
@@ -120,6 +121,7 @@ GROUPS = {
     "grads": Group(grad_cases, ("pytorch",)),
     "ops": Group(lambda: [*op_cases(), *layer_cases()], ("pytorch", "twin")),
     "signal": Group(signal_cases, ("opencv", "scipy")),
+    **{name: Group(cases, ("pytorch", "onnx_runtime", "openvino")) for name, cases in LAYER_GROUPS.items()},
     "optim": Group(optim_cases, ("pytorch",)),
 }
 DEFAULT = ("lenet", "small", "conv", "direct")

@@ -93,6 +93,11 @@ def table(group: str, threads: int, results: list[Result]) -> Table:
         for metric, title in shown
         if len(values := [value for r in results if (value := r.metric(metric))]) > 1
     ]
+    for name in dict.fromkeys(result.case.kind for result in results if result.case.kind):
+        values = [value for r in results if r.case.kind == name and (value := r.metric("ratio"))]
+        if values:
+            mean = f"geometric mean {geometric_mean(values):.2f}, lowest {min(values):.2f}"
+            notes.append(f"{name}, {len(values)} layers: {mean}")
     if floating:
         notes.append(f"FMA peak: {max(r.peak for r in results) / 1e9:.0f} GFLOP/s")
     for result in results:

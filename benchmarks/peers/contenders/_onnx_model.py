@@ -39,6 +39,10 @@ LENET = (
 )
 
 
+def _pair(value: Any) -> list[int]:
+    return [value, value] if isinstance(value, int) else list(value)
+
+
 def _attributes(case: Case) -> dict[str, Any]:
     options = case.options
     if case.op == "linear":
@@ -46,12 +50,12 @@ def _attributes(case: Case) -> dict[str, Any]:
     if case.op in ("softmax", "log_softmax"):
         return {"axis": options["dim"]}
     if case.op in ("conv2d", "max_pool2d", "avg_pool2d"):
-        kernel = options.get("kernel_size", case.shapes[-1][-1] if case.op != "conv2d" else case.shapes[1][2])
+        kernel = options["kernel_size"] if case.op != "conv2d" else case.shapes[1][2:]
         stride = options.get("stride", 1 if case.op == "conv2d" else kernel)
         attributes = {
-            "kernel_shape": [kernel] * 2,
-            "strides": [stride] * 2,
-            "pads": [options.get("padding", 0)] * 4,
+            "kernel_shape": _pair(kernel),
+            "strides": _pair(stride),
+            "pads": _pair(options.get("padding", 0)) * 2,
         }
         return attributes | ({"group": options.get("groups", 1)} if case.op == "conv2d" else {})
     return {}

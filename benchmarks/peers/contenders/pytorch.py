@@ -50,6 +50,10 @@ def _arrays(tensors: Sequence[torch.Tensor | None]) -> list[np.ndarray]:
     return [tensor.detach().numpy() for tensor in tensors if tensor is not None]
 
 
+def _pair(value: Any) -> list[int]:
+    return [value, value] if isinstance(value, int) else list(value)
+
+
 def _find(op: str) -> Any:
     """Return the function itself rather than Python's wrapper around it, where there is one."""
     if op in ("relu", "sigmoid", "tanh", "max_pool2d", "conv2d"):
@@ -110,7 +114,7 @@ def _forward_and_backward(call: Any, leaves: list[torch.Tensor], grad: torch.Ten
 def _blocked(case: Case) -> Run:
     """oneDNN's own layout on both sides and packed weights, as inside a network converted by torch.utils.mkldnn."""
     x, w, *b = (torch.from_numpy(a) for a in case.arrays())
-    stride, padding = [case.options.get("stride", 1)] * 2, [case.options.get("padding", 0)] * 2
+    stride, padding = _pair(case.options.get("stride", 1)), _pair(case.options.get("padding", 0))
     channels = x.shape[1]
     identity = torch.eye(channels).reshape(channels, channels, 1, 1)
     # Only oneDNN knows the layout: the result of a convolution has it, here of one that changes nothing.
