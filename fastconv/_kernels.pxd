@@ -34,7 +34,7 @@ cdef extern from "fastconv.h" nogil:
         const void *bias
         int clamp
         double low, high
-        int accumulate
+        const void *add
 
     ctypedef struct fc_activation:
         int name

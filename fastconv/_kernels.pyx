@@ -393,17 +393,24 @@ def conv2d_pack(Conv2d conv not None, cnp.ndarray weight not None, bint backward
     return packed
 
 
-cdef int epilogue_of(cnp.ndarray bias, bint accumulate, const fc_table *table, fc_epilogue *epilogue) except -1:
+cdef int epilogue_of(cnp.ndarray bias, bint accumulate, cnp.ndarray residual, tuple clamp, const fc_table *table,
+                     fc_image *out, fc_epilogue *epilogue) except -1:
+    cdef fc_image added
     epilogue.bias = NULL if bias is None else flat(bias, table)
-    epilogue.clamp = 0
-    epilogue.low = epilogue.high = 0
-    epilogue.accumulate = accumulate
+    epilogue.clamp = clamp is not None
+    epilogue.low, epilogue.high = clamp if clamp is not None else (0, 0)
+    epilogue.add = out.data if accumulate else NULL
+    if residual is not None:
+        image_of(residual, table, &added)
+        if added.image != out.image or added.row != out.row or added.pixel != out.pixel:
+            raise TypeError("residual must have the memory layout of out")
+        epilogue.add = added.data
     return 0
 
 
 def conv2d(Conv2d conv not None, cnp.ndarray x not None, cnp.ndarray packed not None, cnp.ndarray bias,
-           cnp.ndarray out not None, bint accumulate=False):
-    """`accumulate`: add to what `out` holds; likewise in all that follow."""
+           cnp.ndarray out not None, bint accumulate=False, cnp.ndarray residual=None, tuple clamp=None):
+    """`accumulate`: add to what `out` holds; `residual`: add this instead; `clamp`: (least, greatest). So below."""
     cdef const fc_table *table = table_of(x)
     cdef fc_image source, target
     cdef fc_epilogue epilogue
@@ -412,7 +419,7 @@ def conv2d(Conv2d conv not None, cnp.ndarray x not None, cnp.ndarray packed not 
     image_of(out, table, &target)
     if target.pixel != conv.sizes.out_channels and cnp.PyArray_DIM(out, 3) > 1 and cnp.PyArray_SIZE(out) > 0:
         raise TypeError("conv2d: the pixels of out must follow each other without a gap")
-    epilogue_of(bias, accumulate, table, &epilogue)
+    epilogue_of(bias, accumulate, residual, clamp, table, &target, &epilogue)
     cdef void *weights = flat(packed, table)
     with nogil:
         status = table.conv2d(&conv.sizes, source, weights, &epilogue, target)
@@ -426,9 +433,9 @@ def conv2d_grad_input(Conv2d conv not None, cnp.ndarray grad not None, cnp.ndarr
     cdef fc_image source, target
     cdef fc_epilogue epilogue
     cdef int status
-    epilogue_of(bias, accumulate, table, &epilogue)
     image_of(grad, table, &source)
     image_of(grad_x, table, &target)
+    epilogue_of(bias, accumulate, None, None, table, &target, &epilogue)
     cdef void *weights = flat(packed, table)
     with nogil:
         status = table.conv2d_grad_input(&conv.sizes, source, weights, &epilogue, target)
@@ -477,7 +484,8 @@ def winograd_pack(Conv2d conv not None, int m, cnp.ndarray weight not None, bint
 
 
 def winograd(Conv2d conv not None, int m, cnp.ndarray x not None, cnp.ndarray weight not None,
-             cnp.ndarray packed not None, cnp.ndarray bias, cnp.ndarray out not None, bint accumulate=False):
+             cnp.ndarray packed not None, cnp.ndarray bias, cnp.ndarray out not None, bint accumulate=False,
+             cnp.ndarray residual=None, tuple clamp=None):
     """Returns whether `out` is right: not where a value is not finite and was to be accumulated."""
     cdef const fc_table *table = table_of(x)
     cdef fc_image source, target
@@ -485,7 +493,7 @@ def winograd(Conv2d conv not None, int m, cnp.ndarray x not None, cnp.ndarray we
     cdef int status
     image_of(x, table, &source)
     image_of(out, table, &target)
-    epilogue_of(bias, accumulate, table, &epilogue)
+    epilogue_of(bias, accumulate, residual, clamp, table, &target, &epilogue)
     cdef void *plain = flat(weight, table)
     cdef void *weights = flat(packed, table)
     with nogil:
@@ -504,9 +512,9 @@ def winograd_grad_input(Conv2d conv not None, int m, cnp.ndarray grad not None, 
     cdef fc_image source, target
     cdef fc_epilogue epilogue
     cdef int status
-    epilogue_of(bias, accumulate, table, &epilogue)
     image_of(grad, table, &source)
     image_of(grad_x, table, &target)
+    epilogue_of(bias, accumulate, None, None, table, &target, &epilogue)
     cdef void *plain = flat(weight, table)
     cdef void *weights = flat(packed, table)
     with nogil:
@@ -545,14 +553,14 @@ def fft_conv2d_pack(Conv2d conv not None, cnp.ndarray weight not None, bint back
 
 
 def fft_conv2d(Conv2d conv not None, cnp.ndarray x not None, cnp.ndarray weight not None, cnp.ndarray packed not None,
-               cnp.ndarray bias, cnp.ndarray out not None):
+               cnp.ndarray bias, cnp.ndarray out not None, cnp.ndarray residual=None, tuple clamp=None):
     cdef const fc_table *table = table_of(x)
     cdef fc_image source, target
     cdef fc_epilogue epilogue
     cdef int status
     image_of(x, table, &source)
     image_of(out, table, &target)
-    epilogue_of(bias, False, table, &epilogue)
+    epilogue_of(bias, False, residual, clamp, table, &target, &epilogue)
     cdef void *plain = flat(weight, table)
     cdef void *weights = flat(packed, table)
     with nogil:
@@ -566,9 +574,9 @@ def fft_conv2d_grad_input(Conv2d conv not None, cnp.ndarray grad not None, cnp.n
     cdef fc_image source, target
     cdef fc_epilogue epilogue
     cdef int status
-    epilogue_of(bias, False, table, &epilogue)
     image_of(grad, table, &source)
     image_of(grad_x, table, &target)
+    epilogue_of(bias, False, None, None, table, &target, &epilogue)
     cdef void *plain = flat(weight, table)
     cdef void *weights = flat(packed, table)
     with nogil:

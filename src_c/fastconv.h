@@ -53,13 +53,14 @@ typedef struct {
   double fill;
 } fc_boundary;
 
-/* What happens to a finished output tile before it is stored: + bias[channel], + what is stored there already if
- * `accumulate` is set, then clamp to [low, high] where `clamp` is set. A null pointer leaves its step out. */
+/* What happens to a finished output tile before it is stored: + bias[channel], + the element of `add`, an array of the
+ * output's layout or the output itself, then clamp to [low, high] where `clamp` is set. A null pointer leaves its step
+ * out. */
 typedef struct {
   const void *bias;
   int clamp;
   double low, high;
-  int accumulate;
+  const void *add;
 } fc_epilogue;
 
 /* Activations, one element at a time, and what their parameters a, b and c mean. */
@@ -126,8 +127,8 @@ typedef struct {
     (const fc_conv2d *conv, fc_image grad, const void *packed, const fc_epilogue *epilogue, fc_image grad_x))          \
   X(conv2d_grad_weight, (const fc_conv2d *conv, int winograd, fc_image x, fc_image grad, void *grad_weight))           \
   /* Winograd with m outputs an axis a tile: F(2, 3), F(4, 3), F(2, 5) at stride and dilation 1. A packed size of 0    \
-   * says that it cannot serve. The plain weights are there for tiles that must be computed directly; where they are   \
-   * to be accumulated, the status is FC_NOT_FINITE instead, and the result lost. */                                   \
+   * says that it cannot serve. The plain weights are there for tiles that must be computed directly; where the output \
+   * itself is added,   the status is FC_NOT_FINITE instead, and the result lost. */                                   \
   X(winograd_packed_size, (const fc_conv2d *conv, int m, int backward, ptrdiff_t *size))                               \
   X(winograd_pack, (const fc_conv2d *conv, int m, int backward, const void *weight, void *packed))                     \
   X(winograd, (const fc_conv2d *conv, int m, fc_image x, const void *weight, const void *packed,                       \

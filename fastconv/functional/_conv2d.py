@@ -66,17 +66,31 @@ def packed(conv: Conv2d, tile: int, backward: bool, w: np.ndarray, weight: Any, 
     return kept[1]
 
 
-def product(conv: Conv2d, tile: int, x: np.ndarray, w: np.ndarray, b: np.ndarray | None, weight: Any) -> np.ndarray:
-    """Return the convolution of x (N, C, H, W) with w (C_out, C / groups, kh, kw), channels last."""
+def product(
+    conv: Conv2d,
+    tile: int,
+    x: np.ndarray,
+    w: np.ndarray,
+    b: np.ndarray | None,
+    weight: Any,
+    residual: np.ndarray | None = None,
+    clamp: tuple[float, float] | None = None,
+) -> np.ndarray:
+    """Return the convolution of x (N, C, H, W) with w (C_out, C / groups, kh, kw), channels last.
+
+    `residual` is added to it before it is held within `clamp`, all while it is in registers.
+    """
     x = channels_last(x)
     out = empty_channels_last(conv.out_shape, x.dtype)
     weights = packed(conv, tile, False, w, weight)
+    if residual is not None:
+        residual = channels_last(residual)
     if tile == FFT:
-        _kernels.fft_conv2d(conv, x, np.ascontiguousarray(w), weights, b, out)
+        _kernels.fft_conv2d(conv, x, np.ascontiguousarray(w), weights, b, out, residual, clamp)
     elif tile:
-        _kernels.winograd(conv, tile, x, np.ascontiguousarray(w), weights, b, out)
+        _kernels.winograd(conv, tile, x, np.ascontiguousarray(w), weights, b, out, False, residual, clamp)
     else:
-        _kernels.conv2d(conv, x, weights, b, out)
+        _kernels.conv2d(conv, x, weights, b, out, False, residual, clamp)
     return out
 
 

@@ -12,6 +12,7 @@ from fastconv.autograd import as_array, needs_grad, record
 from fastconv.errors import ShapeError
 from fastconv.functional import _conv2d, _conv3d, _im2col
 from fastconv.functional._fft import FFT, serves
+from fastconv.functional._epilogue import clamp_grad, clamp_of, finish, residual_of
 from fastconv.functional._sizes import UNIT, check_shapes, convolution_axes, transposed_axes
 from fastconv.functional._weights import check_unwritten, stamp
 from fastconv.tensor import Tensor, wrap
@@ -25,7 +26,16 @@ _OPTIONS = ("stride", "padding", "dilation", "groups", "padding_mode", "algorith
 _TRANSPOSED = ("stride", "padding", "output_padding", "groups", "dilation", "algorithm")
 
 
-def convolve(op: str, count: int, inputs: tuple, options: tuple, algorithm: str, transposed: bool = False) -> Tensor:
+def convolve(
+    op: str,
+    count: int,
+    inputs: tuple,
+    options: tuple,
+    algorithm: str,
+    transposed: bool = False,
+    residual: Any = None,
+    activation: Any = None,
+) -> Tensor:
     """Convolve along the last `count` axes.
 
     `inputs` and `options` are in the order of the public functions. A transposed convolution is the adjoint of the
@@ -46,25 +56,35 @@ def convolve(op: str, count: int, inputs: tuple, options: tuple, algorithm: str,
     in_shape, out_shape = (conv.out_shape, conv.shape) if transposed else (conv.shape, conv.out_shape)
     if b is not None and (b.shape != out_shape[1:2] or b.dtype is not w.dtype or not b.flags.c_contiguous):
         b = _bias(op, b, w, out_shape[1])
+    clamp = None if activation is None else clamp_of(op, activation)
     tile = conv.winograd_tile if algorithm == "auto" else _choose(op, conv, algorithm, transposed)
     lifted = shape != in_shape  # by unit axes
     result = (*shape[: -count - 1], out_shape[1], *out_shape[-count:]) if lifted else out_shape
+    r = None if residual is None else residual_of(op, residual, result, x)
     if tracing():
         names = (*_INPUTS, *(_TRANSPOSED if transposed else _OPTIONS))
-        return traced(op, dict(zip(names, (*inputs, *options, algorithm), strict=True)), result, x.dtype)
+        given = dict(zip(names, (*inputs, *options, algorithm), strict=True))
+        if op == "conv2d":
+            given |= {"residual": residual, "activation": activation}
+        return traced(op, given, result, x.dtype)
     if lifted:
         x, w = x.reshape(in_shape), w.reshape(conv.weight_shape)
+        r = None if r is None else r.reshape(out_shape)
     engine = _conv2d if count < 3 else _conv3d
     wants = (needs_grad(input), needs_grad(weight), needs_grad(bias))
     by_columns = None
     if tile < 0:
         out, by_columns = _im2col.convolve(conv, x, w, b, wants)
+        finish(out, r, clamp)
+    elif r is not None or clamp is not None:
+        out = _conv2d.product(conv, tile, x, w, b, weight, r, clamp)
     else:
         forward = engine.adjoint if transposed else engine.product
         out = forward(conv, tile, x, w, b, weight)
+    held = out if clamp is not None else None
     if lifted:
         out = out.reshape(result)
-    if not any(wants):
+    if not any(wants) and not needs_grad(residual):
         return wrap(out)
     mark = stamp(weight) if wants[0] else None
     w = np.ascontiguousarray(w)
@@ -73,6 +93,9 @@ def convolve(op: str, count: int, inputs: tuple, options: tuple, algorithm: str,
         check_unwritten(op, mark)
         if lifted:
             grad = grad.reshape(out_shape)
+        if held is not None and clamp is not None:
+            grad = clamp_grad(held, clamp, grad)
+        grad_r = grad
         if by_columns is not None:
             grad_x, grad_w, grad_b = by_columns(grad)
         else:
@@ -87,9 +110,10 @@ def convolve(op: str, count: int, inputs: tuple, options: tuple, algorithm: str,
         if lifted:
             grad_x = None if grad_x is None else grad_x.reshape(shape)
             grad_w = None if grad_w is None else grad_w.reshape(weight_shape)
-        return grad_x, grad_w, grad_b
+            grad_r = grad_r.reshape(result)
+        return (grad_x, grad_w, grad_b) if residual is None else (grad_x, grad_w, grad_b, grad_r)
 
-    return record(out, backward, inputs)
+    return record(out, backward, inputs if residual is None else (*inputs, residual))
 
 
 def _geometry(

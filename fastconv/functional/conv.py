@@ -49,6 +49,8 @@ def conv2d(
     *,
     padding_mode: str = "zeros",
     algorithm: str = "auto",
+    residual: Any = None,
+    activation: str | tuple[float, float] | None = None,
 ) -> Tensor:
     """Correlate images with a bank of filters: what neural networks call a convolution.
 
@@ -86,6 +88,11 @@ def conv2d(
         are many times their size. "auto" is "winograd" for 3x3 with at least 32 channels on both sides of a group and
         a map of about 14x14 (times the dilation), "fft" for kernels of more than 25 taps on maps large enough, else
         "direct".
+    residual : Tensor or array_like, optional
+        Of the result's shape: added to it before it is stored.
+    activation : {"relu", "relu6"} or (float, float), optional
+        What is done to the result last: it is held above 0, between 0 and 6, or between two numbers, all without
+        another pass over memory.
 
     Returns
     -------
@@ -99,6 +106,8 @@ def conv2d(
         If shapes do not fit, or an option is out of range.
     TypeError
         If a dtype or the type of an option is wrong.
+    ValueError
+        For an unknown algorithm or activation.
 
     Examples
     --------
@@ -108,7 +117,8 @@ def conv2d(
            [20., 24.]])
     """
     options = (stride, padding, dilation, groups, padding_mode)
-    return convolve("conv2d", 2, (input, weight, bias), options, algorithm)
+    inputs = (input, weight, bias)
+    return convolve("conv2d", 2, inputs, options, algorithm, residual=residual, activation=activation)
 
 
 def conv3d(

@@ -281,7 +281,7 @@ def locally_connected2d(
             grad_x = _kernels.empty_channels_last(where.shape, x.dtype)
             _kernels.col2im(where, np.ascontiguousarray(back.transpose(0, 2, 3, 1)), grad_x)
         if wants[1]:
-            product = _conv2d.grad_weight(conv, pixels, given).reshape(height, wide, outs, *where.kernel, c)
+            product = _conv2d.grad_weight(conv, 0, pixels, given).reshape(height, wide, outs, *where.kernel, c)
             grad_w = np.ascontiguousarray(product.transpose(0, 1, 2, 5, 3, 4))
         return grad_x, grad_w, grad.sum(0) if wants[2] else None
 

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import pairwise
 from typing import Any
 
 from fastconv import checks
 from fastconv import functional as F
 from fastconv.errors import ShapeError
 from fastconv.layers._listed import Listed, named, put
+from fastconv.layers.activation import ReLU
+from fastconv.layers.conv import Conv2d
 from fastconv.layers.module import Module
 from fastconv.tensor import Tensor
+from fastconv.tracing import tracing
 
 __all__ = ["Branches", "ModuleDict", "ModuleList", "Sequential"]
+
+
+def _hooked(*layers: Module) -> bool:
+    return any(layer._forward_hooks or layer._forward_pre_hooks for layer in layers)
 
 
 class Sequential(Listed):
@@ -47,9 +55,16 @@ class Sequential(Listed):
         put(self, named(layers))
 
     def forward(self, input: Any) -> Any:
-        """Run the layers in order."""
-        for layer in self:
-            input = layer(input)
+        """Run the layers in order. A ReLU that follows a Conv2d is done on the way, where no hook would see it."""
+        done = None
+        for layer, following in pairwise([*self, None]):
+            if layer is done:
+                done = None
+            elif type(layer) is Conv2d and type(following) is ReLU and not (tracing() or _hooked(layer, following)):
+                input = layer(input, activation="relu")
+                done = following
+            else:
+                input = layer(input)
         return input
 
     def _part(self, part: list[tuple[str, Module]]) -> Sequential:

@@ -177,6 +177,27 @@ class Conv2d(_Conv):
 
     _axes = 2
 
+    def forward(
+        self, input: Any, *, residual: Any = None, activation: str | tuple[float, float] | None = None
+    ) -> Tensor:
+        """Return (N, out_channels, H_out, W_out) for an input (N, in_channels, H, W), or both without N.
+
+        `residual` and `activation` as in :func:`fastconv.functional.conv2d`.
+        """
+        return F.conv2d(
+            input,
+            self.weight,
+            self.bias,
+            self.stride,
+            self.padding,
+            self.dilation,
+            self.groups,
+            padding_mode=self.padding_mode,
+            algorithm=self.algorithm,
+            residual=residual,
+            activation=activation,
+        )
+
 
 class Conv3d(_Conv):
     """Convolve volumes (N, C, D, H, W) with learned filters: :class:`Conv2d` along three axes.

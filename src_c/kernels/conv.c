@@ -14,8 +14,8 @@ typedef struct {
   ptrdiff_t taps_y, taps_x, first_y, first_x, step_y, step_x, stride_y, stride_x;
   const real *packed; /* [group][panel][tap y][tap x][input channel][panel width] */
   ptrdiff_t group_weights;
-  const real *bias;
-  int clamp, accumulate;
+  const real *bias, *add; /* see fc_epilogue */
+  int clamp;
   real low, high;
   int padding;
   /* how the work is cut */
@@ -182,6 +182,11 @@ static fc_band open_band(const fc_product *p, const real *image, ptrdiff_t y, pt
                    p->gather_x ? channels : p->step_x * channels};
 }
 
+/* The element of `add` that belongs to an element of the output. */
+FC_INLINE const real *added(const real *add, const fc_image *out, const real *element) {
+  return add ? add + (element - (const real *)out->data) : NULL;
+}
+
 FC_INLINE size_t round64(size_t bytes) { return (bytes + 63) & ~(size_t)63; }
 
 /* --- forward and input gradient ---------------------------------------------------------------------------------- */
@@ -226,7 +231,6 @@ static void product_piece(void *context, ptrdiff_t piece, int worker) {
                   .segments = segments,
                   .length = merged ? p->taps_x * p->in_channels : p->in_channels,
                   .a_step = 1,
-                  .accumulate = p->accumulate,
                   .clamp = p->clamp,
                   .low = p->low,
                   .high = p->high};
@@ -243,6 +247,7 @@ static void product_piece(void *context, ptrdiff_t piece, int worker) {
       tile.columns = min_size(FC_PANEL, p->out_channels - column);
       tile.bias = p->bias ? p->bias + first_channel + column : NULL;
       tile.c = out + column;
+      tile.add = added(p->add, &p->out, tile.c);
       run_tiles(&tile, min_size(block, pixels - first), a_row + first, c_row + first);
     }
 }

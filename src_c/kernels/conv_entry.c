@@ -46,7 +46,7 @@ static int kernel_conv2d(const fc_conv2d *c, fc_image x, const void *packed, con
                   .packed = packed,
                   .bias = epilogue->bias,
                   .clamp = epilogue->clamp,
-                  .accumulate = epilogue->accumulate,
+                  .add = epilogue->add,
                   .low = (real)epilogue->low,
                   .high = (real)epilogue->high,
                   .padding = w->padding};
@@ -81,18 +81,13 @@ static fc_phase phase_of(ptrdiff_t r, ptrdiff_t size, ptrdiff_t kernel, ptrdiff_
 
 /* The product where no tap reaches: the epilogue alone. */
 static void empty_product(const fc_product *p) {
-  const size_t bytes = (size_t)(p->groups * p->out_channels) * sizeof(real);
-  if (p->accumulate && !p->bias) return;
+  const ptrdiff_t channels = p->groups * p->out_channels;
   for (ptrdiff_t n = 0; n < p->batch; n++)
     for (ptrdiff_t y = 0; y < p->out_h; y++)
       for (ptrdiff_t x = 0; x < p->out_w; x++) {
         real *to = (real *)p->out.data + n * p->out.image + y * p->out.row + x * p->out.pixel;
-        if (p->accumulate)
-          for (ptrdiff_t i = 0; i < p->groups * p->out_channels; i++) to[i] += p->bias[i];
-        else if (p->bias)
-          memcpy(to, p->bias, bytes);
-        else
-          memset(to, 0, bytes);
+        const real *add = added(p->add, &p->out, to);
+        for (ptrdiff_t i = 0; i < channels; i++) to[i] = (p->bias ? p->bias[i] : 0) + (add ? add[i] : 0);
       }
 }
 
@@ -128,7 +123,7 @@ static int kernel_conv2d_grad_input(const fc_conv2d *c, fc_image grad, const voi
                       .stride_x = 1,
                       .packed = weights,
                       .bias = epilogue->bias,
-                      .accumulate = epilogue->accumulate};
+                      .add = added(epilogue->add, &grad_x, out.data)};
       if (fy.count == 0 || fx.count == 0 || p.in_channels == 0 || w->out_h == 0 || w->out_w == 0) {
         empty_product(&p);
         continue;

@@ -11,7 +11,7 @@ typedef struct {
   const real *packed; /* [output channel][tap y][tap x][input channel], padded to whole vectors */
   ptrdiff_t pitch;    /* of those rows, and of the products' */
   const real *bias;
-  int accumulate;
+  const real *add;
   void *scratch;
 } fc_narrow;
 
@@ -86,7 +86,7 @@ static void narrow_piece(void *context, ptrdiff_t image, int worker) {
     real *out = (real *)job->grad_x.data + image * job->grad_x.image + y * job->grad_x.row;
     for (ptrdiff_t x = 0; x < w->w; x++, out += job->grad_x.pixel) {
       vec sum = job->bias ? v_load_n(job->bias, w->channels) : v_zero();
-      if (job->accumulate) sum = v_add(sum, v_load_n(out, w->channels));
+      if (job->add) sum = v_add(sum, v_load_n(added(job->add, &job->grad_x, out), w->channels));
       for (ptrdiff_t i = 0; i < rows; i++)
         for (ptrdiff_t k = 0; k < counts[x]; k++)
           sum = v_add(sum, v_load_n(products + down[i] + across[x * w->kw + k], w->channels));
@@ -104,7 +104,7 @@ static int narrow_grad_input(const fc_conv2d *c, fc_image grad, const real *pack
                    .packed = packed,
                    .pitch = narrow_pitch(c),
                    .bias = epilogue->bias,
-                   .accumulate = epilogue->accumulate};
+                   .add = epilogue->add};
   const ptrdiff_t pixels = w->out_h * w->out_w;
   const size_t tables = round64((size_t)(2 * pixels + w->w * (w->kw + 1)) * sizeof(ptrdiff_t));
   job.scratch = fc_scratch_acquire(fc_workers(), tables + (size_t)(pixels * job.pitch) * sizeof(real));

@@ -100,6 +100,7 @@ static void weight_merged(const fc_weight_job *job, fc_tile tile, const fc_band 
   tile.a = band->base;
   tile.segment = segment;
   if (run < BESIDE_RUN) {
+    tile.add = tile.accumulate ? tile.c : NULL;
     run_tiles(&tile, count, a_row, c_row);
     return;
   }

@@ -37,7 +37,7 @@ FC_INLINE void depthwise_pixels(const int pixels, const fc_product *p, const rea
       }
     FC_UNROLL(8)
     for (int i = 0; i < pixels; i++) {
-      if (p->accumulate) sum[i] = v_add(sum[i], v_load_n(out + (x + i) * p->out.pixel + c, n));
+      if (p->add) sum[i] = v_add(sum[i], v_load_n(added(p->add, &p->out, out + (x + i) * p->out.pixel + c), n));
       if (p->clamp) sum[i] = v_min(v_set1(p->high), v_max(v_set1(p->low), sum[i]));
       v_store_n(out + (x + i) * p->out.pixel + c, sum[i], n);
     }
@@ -63,7 +63,7 @@ static void depthwise_padded(const fc_product *p, const real *image, real *out, 
         const real *from = image + from_y * p->in.row + from_x * p->in.pixel + c;
         sum = v_fma(v_load_n(from, n), v_load_n(p->packed + (ty * p->taps_x + tx) * p->groups + c, n), sum);
       }
-    if (p->accumulate) sum = v_add(sum, v_load_n(out + c, n));
+    if (p->add) sum = v_add(sum, v_load_n(added(p->add, &p->out, out + c), n));
     if (p->clamp) sum = v_min(v_set1(p->high), v_max(v_set1(p->low), sum));
     v_store_n(out + c, sum, n);
   }

@@ -128,7 +128,7 @@ static int fft_conv_write(const fc_fft_conv *p, fc_fft_tile at, const real *tile
       real *to = out + (at.y + y) * p->out.row + (at.x + x) * p->out.pixel;
       suspect = v_fma(value, v_zero(), suspect); /* NaN as soon as a value is not finite */
       value = v_add(value, offset);
-      if (e->accumulate) value = v_add(value, v_load_n(to, n));
+      if (e->add) value = v_add(value, v_load_n(added(e->add, &p->out, to), n));
       if (e->clamp) value = v_min(v_set1((real)e->high), v_max(v_set1((real)e->low), value));
       v_store_n(to, value, n);
     }
@@ -177,7 +177,7 @@ static void fft_conv_piece(void *context, ptrdiff_t piece, int worker) {
 /* Computes the broken images again. */
 static int fft_conv_mend(const fc_fft_conv *p, const fc_conv2d *c, int backward, const real *weight) {
   if (!memchr(p->broken, 1, (size_t)p->batch)) return FC_OK;
-  if (p->epilogue->accumulate) return FC_NOT_FINITE;
+  if (p->epilogue->add == p->out.data) return FC_NOT_FINITE;
   fc_conv2d one = *c;
   one.window.batch = 1;
   ptrdiff_t size;
@@ -190,8 +190,10 @@ static int fft_conv_mend(const fc_fft_conv *p, const fc_conv2d *c, int backward,
     fc_image in = p->in, out = p->out;
     in.data = (real *)in.data + image * in.image;
     out.data = (real *)out.data + image * out.image;
-    status = backward ? kernel_conv2d_grad_input(&one, in, packed, p->epilogue, out)
-                      : kernel_conv2d(&one, in, packed, p->epilogue, out);
+    fc_epilogue epilogue = *p->epilogue;
+    epilogue.add = added(epilogue.add, &p->out, out.data);
+    status = backward ? kernel_conv2d_grad_input(&one, in, packed, &epilogue, out)
+                      : kernel_conv2d(&one, in, packed, &epilogue, out);
   }
   fc_scratch_release(packed);
   return status;

@@ -21,13 +21,14 @@ typedef struct {
   ptrdiff_t c_step;  /* from row to row, where rows lie side by side in A */
   ptrdiff_t columns; /* columns stored; the tile has one vector if they fit into it */
   const real *bias;  /* one a column, or NULL; the sums start from it */
+  const real *add;   /* added to C, laid out as C is, or NULL; for rows side by side `accumulate` */
   int accumulate;    /* add to what C holds */
   int clamp;
   real low, high;
 } fc_tile;
 
-FC_INLINE vec finish(vec value, const fc_tile *t, const real *c, ptrdiff_t column, ptrdiff_t n) {
-  if (t->accumulate) value = v_add(value, v_load_n(c + column, n));
+FC_INLINE vec finish(vec value, const fc_tile *t, ptrdiff_t at, ptrdiff_t n) {
+  if (t->add) value = v_add(value, v_load_n(t->add + at, n));
   if (t->clamp) value = v_min(v_set1(t->high), v_max(v_set1(t->low), value)); /* a NaN stays */
   return value;
 }
@@ -65,7 +66,7 @@ FC_INLINE void tile_body(const int rows, const int vectors, const fc_tile *t, co
     }
     b += t->b_skip;
   }
-  const int plain = !t->accumulate && !t->clamp;
+  const int plain = !t->add && !t->clamp;
   FC_UNROLL(16)
   for (int m = 0; m < rows; m++) {
     real *c = t->c + c_row[m];
@@ -73,7 +74,7 @@ FC_INLINE void tile_body(const int rows, const int vectors, const fc_tile *t, co
     for (int v = 0; v < vectors; v++) {
       const ptrdiff_t n = v + 1 < vectors ? VL : tail;
       vec value = sum[m][v];
-      if (!plain) value = finish(value, t, c, v * VL, n);
+      if (!plain) value = finish(value, t, c_row[m] + v * VL, n);
       if (n == VL)
         v_store(c + v * VL, value);
       else
@@ -193,9 +194,11 @@ static void run_tiles_beside(const fc_tile *t, ptrdiff_t rows) {
 
 static void run_tiles_beside(const fc_tile *t, ptrdiff_t rows) {
   ptrdiff_t a_row[FC_MR], c_row[FC_MR];
+  fc_tile by_rows = *t;
+  by_rows.add = t->accumulate ? t->c : NULL;
   for (ptrdiff_t m = 0; m < rows; m += FC_MR) {
     for (ptrdiff_t i = 0; i < FC_MR; i++) a_row[i] = m + i, c_row[i] = (m + i) * t->c_step;
-    run_tiles(t, rows - m < FC_MR ? rows - m : FC_MR, a_row, c_row);
+    run_tiles(&by_rows, rows - m < FC_MR ? rows - m : FC_MR, a_row, c_row);
   }
 }
 

@@ -16,8 +16,8 @@ typedef struct {
   ptrdiff_t panels, panels_a_piece, chunks;
   ptrdiff_t row, plane, result_plane; /* pitches of transformed inputs and of products */
   const real *weights;                /* [group][panel][plane][channel][panel width] */
-  const real *bias;
-  int clamp, accumulate;
+  const real *bias, *add;             /* see fc_epilogue */
+  int clamp;
   real low, high;
   int padding;
   unsigned char *broken; /* a tile that has to be computed directly, by [group][tile] */
@@ -98,7 +98,7 @@ FC_INLINE int winograd_store_tile(const int alpha, const int m, const fc_winogra
         if (bias) value = v_add(value, offset);
         if (i < rows && j < columns) {
           real *to = out + i * p->out.row + j * p->out.pixel + c;
-          if (p->accumulate) value = v_add(value, v_load_n(to, n));
+          if (p->add) value = v_add(value, v_load_n(added(p->add, &p->out, to), n));
           if (p->clamp) value = v_min(v_set1(p->high), v_max(v_set1(p->low), value));
           if (n == VL)
             v_store(to, value);
@@ -168,7 +168,7 @@ enum { WINOGRAD_BYTES = 512 << 10, WINOGRAD_WEIGHTS = 16 << 20 };
 /* Computes the broken tiles again, one small direct product each. */
 static int winograd_mend(const fc_winograd *p, const fc_conv2d *c, int backward, const real *weight) {
   if (!memchr(p->broken, 1, (size_t)(p->groups * p->tiles))) return FC_OK;
-  if (p->accumulate) return FC_NOT_FINITE;
+  if (p->add == p->out.data) return FC_NOT_FINITE;
   const ptrdiff_t group_weights = packed_group(p->out_channels, p->taps * p->taps * p->in_channels);
   real *packed = fc_scratch_acquire(1, (size_t)(p->groups * group_weights) * sizeof(real));
   if (!packed) return FC_NO_MEMORY;
@@ -202,6 +202,7 @@ static int winograd_mend(const fc_winograd *p, const fc_conv2d *c, int backward,
                           .stride_x = 1,
                           .packed = packed + group * group_weights,
                           .bias = p->bias ? p->bias + group * p->out_channels : NULL,
+                          .add = added(p->add, &p->out, out.data),
                           .clamp = p->clamp,
                           .low = p->low,
                           .high = p->high,
@@ -277,6 +278,7 @@ static int run_interleaved(const fc_winograd *whole, const fc_conv2d *c, int bac
                         p.in.pixel * dx};
       p.out = (fc_image){(real *)p.out.data + y * p.out.row + x * p.out.pixel, p.out.image, p.out.row * dy,
                          p.out.pixel * dx};
+      p.add = added(p.add, &whole->out, p.out.data);
       p.in_h = max_size(0, ceil_div(p.in_h - row, dy)), p.in_w = max_size(0, ceil_div(p.in_w - column, dx));
       p.out_h = ceil_div(p.out_h - y, dy), p.out_w = ceil_div(p.out_w - x, dx);
       p.first_y = (tap_y - row) / dy, p.first_x = (tap_x - column) / dx;
@@ -306,7 +308,7 @@ static int kernel_winograd(const fc_conv2d *c, int m, fc_image x, const void *we
                    .weights = packed,
                    .bias = epilogue->bias,
                    .clamp = epilogue->clamp,
-                   .accumulate = epilogue->accumulate,
+                   .add = epilogue->add,
                    .low = (real)epilogue->low,
                    .high = (real)epilogue->high,
                    .padding = w->padding};
@@ -334,6 +336,6 @@ static int kernel_winograd_grad_input(const fc_conv2d *c, int m, fc_image grad, 
                    .taps = (int)w->kh,
                    .weights = packed,
                    .bias = epilogue->bias,
-                   .accumulate = epilogue->accumulate};
+                   .add = epilogue->add};
   return run_interleaved(&p, c, 1, weight);
 }

@@ -16,7 +16,7 @@ enum {
 /* Whether this way serves and pays. */
 static int weight_by_winograd(const fc_conv2d *c) {
   const fc_window *w = &c->window;
-  if (winograd_alpha(c, 4) != 6 || w->kh != 3) return 0;
+  if (winograd_alpha(c, 4) != 6 || w->kh != 3 || w->dilation_y != 1 || w->dilation_x != 1) return 0;
   if (min_size(w->out_h, w->out_w) < WEIGHT_SMALLEST_MAP) return 0;
   if (min_size(w->channels, c->out_channels) / c->groups < 32) return 0;
   return w->batch * ceil_div(w->out_h, 4) * ceil_div(w->out_w, 4) >= WEIGHT_FEWEST_TILES;

@@ -88,7 +88,7 @@ static void try_conv2d(const fc_conv2d *conv, ptrdiff_t gap) {
   const array x = whole(inputs_of(w) * (w->channels + gap)), weight = whole(out_channels * products);
   const array bias = whole(out_channels), out = whole(outputs_of(w) * out_channels);
   const fc_image source = view(x, w->h, w->w, w->channels, gap);
-  const fc_epilogue epilogue = {gap == 1 ? NULL : bias.data, gap == 2, -20, 20, gap == 1};
+  const fc_epilogue epilogue = {gap == 1 ? NULL : bias.data, gap == 2, -20, 20, gap == 1 ? out.data : NULL};
   ptrdiff_t size;
   KERNEL(conv2d_packed_size, conv, 0, &size);
   const array packed = empty(size);
@@ -96,9 +96,9 @@ static void try_conv2d(const fc_conv2d *conv, ptrdiff_t gap) {
   KERNEL(conv2d, conv, source, packed.data, &epilogue, view(out, w->out_h, w->out_w, out_channels, 0));
   KEEP(out);
 
-  const array offset = whole(w->channels);
-  const fc_epilogue adjoint = {.bias = gap == 2 ? NULL : offset.data, .accumulate = gap == 1};
   const array grad = whole(outputs_of(w) * (out_channels + gap)), grad_x = whole(inputs_of(w) * w->channels);
+  const array offset = whole(w->channels);
+  const fc_epilogue adjoint = {.bias = gap == 2 ? NULL : offset.data, .add = gap == 1 ? grad_x.data : NULL};
   const fc_image given = view(grad, w->out_h, w->out_w, out_channels, gap);
   KERNEL(conv2d_packed_size, conv, 1, &size);
   const array backward = empty(size);

@@ -1,0 +1,109 @@
+"""What conv2d does to its result before it is stored: adding a residual, an activation."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+import pytest
+
+from fastconv import Tensor, layers, reference
+from fastconv import functional as F
+from fastconv.errors import ShapeError
+from tests.helpers import check_op, randn
+
+CASES = [
+    ((2, 3, 9, 8), (5, 3, 3, 3), {"padding": 1}),
+    ((1, 12, 6, 5), (33, 12, 3, 3), {"padding": 1, "algorithm": "winograd"}),
+    ((2, 4, 7, 7), (6, 4, 3, 3), {"stride": 2, "algorithm": "im2col"}),
+    ((1, 17, 6, 5), (17, 1, 3, 3), {"padding": 1, "groups": 17}),
+    ((2, 1, 10, 12), (6, 1, 5, 5), {"padding": 2}),
+    ((1, 8, 5, 5), (70, 8, 1, 1), {}),
+]
+
+
+def expected(x, w, b, r, activation="relu", algorithm=None, **options):
+    bounds = {"relu": (0, np.inf), "relu6": (0, 6)}.get(activation, activation)
+    return np.clip(reference.conv2d(x, w, b, **options) + r, *bounds)
+
+
+def expected_grad(grad, x, w, b, r, activation="relu", algorithm=None, **options):
+    low, high = {"relu": (0, np.inf), "relu6": (0, 6)}.get(activation, activation)
+    out = expected(x, w, b, r, activation, **options)
+    grad = grad * ((out > low) & (out < high))
+    return (*reference.conv2d_grad(grad, x, w, b, **options), grad)
+
+
+@pytest.mark.parametrize("activation", ["relu", "relu6", (-0.5, 0.75)])
+@pytest.mark.parametrize(("shape", "weight", "options"), CASES)
+def test_residual_and_activation(shape, weight, options, activation):
+    def op(x, w, b, r, **chosen):
+        return F.conv2d(x, w, b, residual=r, **chosen)
+
+    inputs = [randn(*shape), randn(*weight), randn(weight[0])]
+    sizes = {key: value for key, value in options.items() if key != "algorithm"}
+    residual = randn(*reference.conv2d(*inputs, **sizes).shape, seed=1)
+    tolerance = {np.float32: 1e-4, np.float64: 1e-12}  # of the clamped maximum
+    check_op(op, expected, [*inputs, residual], expected_grad, tolerance=tolerance, **options, activation=activation)
+
+
+def test_an_unbatched_image():
+    x, w, r = randn(3, 6, 7), randn(4, 3, 3, 3), randn(4, 4, 5)
+    whole = F.conv2d(x[None], w, residual=r[None], activation="relu").numpy()
+    assert np.array_equal(F.conv2d(x, w, residual=r, activation="relu").numpy(), whole[0])
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_special_values_pass_through(value):
+    x, w = randn(1, 40, 14, 14, dtype=np.float32), randn(40, 40, 3, 3, dtype=np.float32)
+    x[0, 3, 6, 6] = value
+    residual = randn(1, 40, 14, 14, dtype=np.float32)
+    with np.errstate(invalid="ignore"):
+        plain = np.maximum(F.conv2d(x, w, padding=1, algorithm="direct").numpy() + residual, 0)
+    for algorithm in ("direct", "winograd"):
+        found = F.conv2d(x, w, padding=1, algorithm=algorithm, residual=residual, activation="relu").numpy()
+        assert np.allclose(found, plain, rtol=1e-4, atol=1e-3, equal_nan=True)
+
+
+def note(seen, layer, given, out):
+    seen.append(out)
+
+
+def test_a_sequential_does_what_its_layers_do_and_hides_nothing_from_hooks():
+    net = layers.Sequential(
+        layers.Conv2d(3, 8, 3, rng=0), layers.ReLU(), layers.MaxPool2d(2), layers.Conv2d(8, 4, 3, rng=1), layers.ReLU()
+    )
+    x = randn(2, 3, 12, 12, dtype=np.float32)
+    results = []
+    for hooked in (False, True):
+        seen: list = []
+        handles = [layer.register_forward_hook(partial(note, seen)) for layer in net] if hooked else []
+        given = Tensor(x, requires_grad=True)
+        out = net(given)
+        out.backward(np.ones(out.shape, np.float32))
+        assert len(seen) == (5 if hooked else 0)
+        results.append([out.detach().numpy(), given.grad.numpy(), *(p.grad.numpy() for p in net.parameters())])
+        for handle in handles:
+            handle.remove()
+        for parameter in net.parameters():
+            parameter.grad = None
+    assert all(np.array_equal(a, b) for a, b in zip(*results, strict=True))
+    seen = []
+    with net[1].register_forward_pre_hook(lambda layer, given: seen.append(given[0].detach().numpy().min())):
+        net(x)
+    assert seen[0] < 0
+
+
+def test_bad_arguments():
+    x, w = randn(1, 1, 4, 4), randn(1, 1, 3, 3)
+    with pytest.raises(
+        ShapeError, match=r"conv2d: residual must have the result's shape \(1, 1, 2, 2\), got \(1, 1, 4, 4\)"
+    ):
+        F.conv2d(x, w, residual=x)
+    with pytest.raises(TypeError, match="residual"):
+        F.conv2d(x, w, residual=randn(1, 1, 2, 2, dtype=np.float32))
+    for activation in ("tanh", 3, (1, 0), (0,), None.__class__):
+        with pytest.raises(ValueError, match="conv2d: activation must be"):
+            F.conv2d(x, w, activation=activation)
+    with pytest.raises((TypeError, ValueError), match="activation"):
+        F.conv2d(x, w, activation=(float("nan"), 1.0))
