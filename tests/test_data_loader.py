@@ -233,7 +233,7 @@ IMAGES = np.zeros((3, 1, 2, 2), np.float32)
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        ({"dataset": IMAGES}, TypeError, "Dataset or a pair of arrays"),
+        ({"dataset": IMAGES}, TypeError, "a Dataset, an ImageFolder or a pair of arrays"),
         ({"dataset": (IMAGES, [0, 1])}, ShapeError, r"labels must have shape \(3,\), got \(2,\)"),
         ({"dataset": (IMAGES, [0.0, 1, 2])}, TypeError, "labels must be integers"),
         ({"dataset": (IMAGES[0, 0], [0, 1])}, ShapeError, "images must be 3-d or 4-d"),

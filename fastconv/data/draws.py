@@ -43,3 +43,9 @@ def sample_keys(seed: int, stream: int, epoch: int, indices: np.ndarray) -> np.n
 def uniform(keys: np.ndarray, count: int) -> np.ndarray:
     """(len(keys), count) float64 draws from [0, 1)."""
     return (derive(keys[:, None], np.arange(count)) >> _11) * 2.0**-53
+
+
+def normal(keys: np.ndarray, count: int) -> np.ndarray:
+    """(len(keys), count) normal draws of mean 0 and deviation 1, by Box and Muller's way."""
+    draws = uniform(keys, 2 * count).reshape(len(keys), count, 2)
+    return np.sqrt(-2 * np.log1p(-draws[..., 0])) * np.cos(2 * np.pi * draws[..., 1])

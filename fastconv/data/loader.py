@@ -10,11 +10,12 @@ import numpy as np
 from fastconv import checks
 from fastconv.data.dataset import Dataset
 from fastconv.data.draws import sample_keys
+from fastconv.data.folder import ImageFolder
 from fastconv.data.prefetch import prefetched
 from fastconv.data.transforms import RandomTransform, Transform
 from fastconv.errors import ShapeError
 
-_SHUFFLE, _TRANSFORM = 0, 1  # streams of one seed
+_SHUFFLE, _TRANSFORM, _READ = 0, 1, 2  # streams of one seed
 
 
 class DataLoader:
@@ -24,7 +25,8 @@ class DataLoader:
     ----------
     dataset
         A :class:`Dataset`, or a pair of arrays: images (N, C, H, W) or (N, H, W), uint8, float32 or float64, and
-        integer labels (N,). uint8 images become float32 from 0 to 1; float images keep type and scale.
+        integer labels (N,). uint8 images become float32 from 0 to 1; float images keep type and scale. Or an
+        :class:`~fastconv.data.ImageFolder`, read batch by batch.
     batch_size
         Images a batch; the last may be smaller.
     shuffle
@@ -66,7 +68,7 @@ class DataLoader:
 
     def __init__(
         self,
-        dataset: Dataset | tuple[np.ndarray, np.ndarray],
+        dataset: Dataset | ImageFolder | tuple[np.ndarray, np.ndarray],
         batch_size: int = 1,
         shuffle: bool = False,
         *,
@@ -76,7 +78,11 @@ class DataLoader:
         prefetch: int = 1,
     ) -> None:
         self.dataset = dataset
-        self._images, self._labels = _arrays(dataset)
+        self._images: np.ndarray | ImageFolder
+        if isinstance(dataset, ImageFolder):
+            self._images, self._labels = dataset, dataset.labels
+        else:
+            self._images, self._labels = _arrays(dataset)
         self.batch_size = checks.integer(batch_size, "DataLoader", "batch_size")
         self.shuffle = bool(shuffle)
         self.drop_last = bool(drop_last)
@@ -104,17 +110,19 @@ class DataLoader:
             order = np.argsort(sample_keys(self.seed, _SHUFFLE, epoch, order), kind="stable")
 
         keys = sample_keys(self.seed, _TRANSFORM, epoch, order)
+        keys_to_read = sample_keys(self.seed, _READ, epoch, order)
 
         def load(number: int) -> tuple[np.ndarray, np.ndarray]:
             part = slice(number * size, (number + 1) * size)
-            return self._load(order[part], keys[part])
+            return self._load(order[part], keys_to_read[part], keys[part])
 
         if self.prefetch:
             return prefetched(load, len(self), self.prefetch)
         return map(load, range(len(self)))
 
-    def _load(self, indices: np.ndarray, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        images = self._images[indices]
+    def _load(self, indices: np.ndarray, keys_to_read: np.ndarray, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        source = self._images
+        images = source.load(indices, keys_to_read) if isinstance(source, ImageFolder) else source[indices]
         if images.dtype == np.uint8:
             images = np.divide(images, np.float32(255), dtype=np.float32)
         if isinstance(self.transform, RandomTransform):
@@ -133,7 +141,9 @@ def _arrays(dataset: Any) -> tuple[np.ndarray, np.ndarray]:
     elif isinstance(dataset, (tuple, list)) and len(dataset) == 2:
         images, labels = np.asarray(dataset[0]), np.asarray(dataset[1])
     else:
-        raise TypeError(f"DataLoader: dataset must be a Dataset or a pair of arrays, got {type(dataset).__name__}")
+        raise TypeError(
+            f"DataLoader: dataset must be a Dataset, an ImageFolder or a pair of arrays, got {type(dataset).__name__}"
+        )
     if images.dtype not in (np.uint8, np.float32, np.float64):
         raise TypeError(f"DataLoader: images must be uint8, float32 or float64, got {images.dtype}")
     checks.ndim(images, (3, 4), "DataLoader", "images", "(N, H, W) or (N, C, H, W)")

@@ -1,9 +1,4 @@
-"""Transforms of image batches: normalisation and random affine augmentation.
-
-A transform is any callable that takes a batch of float images (N, C, H, W) and returns one. Those that draw random
-numbers derive from :class:`RandomTransform`, so that a :class:`~fastconv.data.DataLoader` can give every sample draws
-of its own; called directly they take `rng`.
-"""
+"""What transforms are, how they are combined, and normalisation."""
 
 from __future__ import annotations
 
@@ -14,8 +9,8 @@ import numpy as np
 
 from fastconv import checks
 from fastconv.data.dataset import Dataset
-from fastconv.data.draws import derive, uniform
-from fastconv.data.warp import affine_warp, check_images
+from fastconv.data.draws import derive
+from fastconv.data.warp import check_images
 from fastconv.errors import ShapeError
 
 Transform = Callable[[np.ndarray], np.ndarray]
@@ -113,6 +108,7 @@ class Compose(RandomTransform):
     Examples
     --------
     >>> import numpy as np
+    >>> from fastconv.data import RandomAffine
     >>> augment = Compose([RandomAffine(degrees=10, translate=(0.1, 0.1)), Normalize(0.5, 0.5)])
     >>> augment(np.ones((2, 1, 28, 28), np.float32), rng=0).shape
     (2, 1, 28, 28)
@@ -136,103 +132,37 @@ class Compose(RandomTransform):
         return f"Compose({self.transforms!r})"
 
 
-class RandomAffine(RandomTransform):
-    """Rotate, shift and scale every image about its centre at random: bilinear, what comes from outside is `fill`.
-
-    The arguments are torchvision's. Unlike there, sampling is bilinear and shifts are not rounded to whole pixels.
-
-    Parameters
-    ----------
-    degrees
-        Range of the angle, uniform from ``-degrees`` to ``degrees`` or between the pair given; clockwise is positive.
-    translate
-        Largest horizontal and vertical shift as fractions (0 to 1) of width and height, uniform both ways.
-        None: no shift.
-    scale
-        Smallest and largest factor, uniform between; above 1 enlarges. None: no scaling.
-    fill
-        What lies outside the image.
-
-    Raises
-    ------
-    ValueError
-        If a number is not finite or out of its range.
-    ShapeError
-        If a pair has not two elements.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> image = np.eye(28, dtype=np.float32).reshape(1, 1, 28, 28)
-    >>> augment = RandomAffine(degrees=10, translate=(0.1, 0.1), scale=(0.9, 1.1))
-    >>> bool((augment(image, rng=0) == augment(image, rng=0)).all())
-    True
-    """
-
-    def __init__(
-        self,
-        degrees: float | Sequence[float],
-        translate: Sequence[float] | None = None,
-        scale: Sequence[float] | None = None,
-        *,
-        fill: float = 0.0,
-    ) -> None:
-        if isinstance(degrees, (tuple, list)):
-            self.degrees = _range("degrees", degrees, -np.inf, np.inf)
-        else:
-            limit = checks.number(degrees, "RandomAffine", "degrees", minimum=0)
-            self.degrees = (-limit, limit)
-        self.translate = None if translate is None else _two("translate", translate, 0.0, 1.0)
-        self.scale = None if scale is None else _range("scale", scale, 0.0, np.inf)
-        if self.scale is not None and self.scale[0] == 0:
-            raise ValueError(f"RandomAffine: scale must be positive, got {scale!r}")
-        self.fill = checks.number(fill, "RandomAffine", "fill")
-
-    def matrices(self, keys: np.ndarray, height: int, width: int) -> np.ndarray:
-        """The maps (N, 2, 3) from output to input pixels (x, y) that `keys` draw for images of this size."""
-        reach_x, reach_y = self.translate or (0.0, 0.0)
-        scale = self.scale or (1.0, 1.0)
-        low = np.array([np.deg2rad(self.degrees[0]), -reach_x * width, -reach_y * height, scale[0]])
-        high = np.array([np.deg2rad(self.degrees[1]), reach_x * width, reach_y * height, scale[1]])
-        angle, shift_x, shift_y, factor = (low + (high - low) * uniform(keys, 4)).T
-        # The image is rotated and scaled about its centre c, then shifted: out = c + shift + factor R (in - c).
-        # Resampling asks for `in`, whose map is the inverse: R transposed over factor.
-        cos, sin = np.cos(angle) / factor, np.sin(angle) / factor
-        center_x, center_y = (width - 1) / 2, (height - 1) / 2
-        from_x, from_y = center_x + shift_x, center_y + shift_y
-        maps = np.empty((len(keys), 2, 3))
-        maps[:, 0, 0] = maps[:, 1, 1] = cos
-        maps[:, 0, 1] = sin
-        maps[:, 1, 0] = -sin
-        maps[:, 0, 2] = center_x - cos * from_x - sin * from_y
-        maps[:, 1, 2] = center_y + sin * from_x - cos * from_y
-        return maps
-
-    def apply(self, images: np.ndarray, keys: np.ndarray) -> np.ndarray:
-        return affine_warp(images, self.matrices(keys, *images.shape[2:]), self.fill)
-
-    def __repr__(self) -> str:
-        return f"RandomAffine(degrees={self.degrees}, translate={self.translate}, scale={self.scale}, fill={self.fill})"
-
-
-def _two(argument: str, value: Any, minimum: float, maximum: float) -> tuple[float, float]:
-    if not isinstance(value, (tuple, list)):
-        raise TypeError(f"RandomAffine: {argument} must be a pair of numbers, got {value!r}")
-    if len(value) != 2:
-        raise ShapeError(f"RandomAffine: {argument} must be a pair of numbers, got {value!r}")
-    first, second = (checks.number(v, "RandomAffine", argument, minimum, maximum) for v in value)
-    return first, second
-
-
-def _range(argument: str, value: Any, minimum: float, maximum: float) -> tuple[float, float]:
-    low, high = _two(argument, value, minimum, maximum)
-    if low > high:
-        raise ValueError(f"RandomAffine: {argument} must be (smallest, largest), got {value!r}")
-    return low, high
-
-
 def _numbers(value: Any, argument: str) -> tuple[float, ...]:
     values = value if isinstance(value, (tuple, list, np.ndarray)) else [value]
     if not len(values):
         raise ShapeError(f"Normalize: {argument} must be a number or one a channel, got {value!r}")
     return tuple(checks.number(v, "Normalize", argument) for v in values)
+
+
+def two(op: str, argument: str, value: Any, minimum: float, maximum: float) -> tuple[float, float]:
+    """Return a pair of numbers in ``[minimum, maximum]``."""
+    if not isinstance(value, (tuple, list)):
+        raise TypeError(f"{op}: {argument} must be a pair of numbers, got {value!r}")
+    if len(value) != 2:
+        raise ShapeError(f"{op}: {argument} must be a pair of numbers, got {value!r}")
+    first, second = (checks.number(v, op, argument, minimum, maximum) for v in value)
+    return first, second
+
+
+def interval(op: str, argument: str, value: Any, minimum: float, maximum: float) -> tuple[float, float]:
+    """Return a pair of numbers in ``[minimum, maximum]``, the smaller first."""
+    low, high = two(op, argument, value, minimum, maximum)
+    if low > high:
+        raise ValueError(f"{op}: {argument} must be (smallest, largest), got {value!r}")
+    return low, high
+
+
+def rectangles(
+    draws: np.ndarray, height: int, width: int, scale: tuple[float, float], ratio: tuple[float, float]
+) -> np.ndarray:
+    """Heights and widths (..., 2) of rectangles, from draws (..., 2 or more): the first of the area, uniform as a share
+    of the image, the second of the proportions, uniform in their logarithm."""
+    area = height * width * (scale[0] + (scale[1] - scale[0]) * draws[..., 0])
+    low, high = np.log(ratio)
+    proportion = np.exp(low + (high - low) * draws[..., 1])
+    return np.round(np.stack([np.sqrt(area / proportion), np.sqrt(area * proportion)], -1))
