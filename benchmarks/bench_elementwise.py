@@ -18,8 +18,3 @@ def test_arithmetic(race: Race, op: str) -> None:
 
 def test_exp(race: Race) -> None:
     race.forward("exp", [randn(*SHAPE)], "8x64x28²")
-
-
-def test_dropout(race: Race) -> None:
-    x = randn(*SHAPE)
-    race.run("dropout 8x64x28²", lambda: functional.dropout(x, 0.5, True, rng=3), lambda: reference.dropout(x, 0.5, 3))

@@ -1,5 +1,5 @@
 # Declarations of src_c/fastconv.h for the binding.
-from libc.stdint cimport int64_t, uint8_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 
 cdef extern from "memory.h":
@@ -48,6 +48,11 @@ cdef extern from "fastconv.h" nogil:
     ctypedef struct fc_norm:
         ptrdiff_t segments, rows, channels, groups, x_pitch, grad_pitch
         double eps
+
+    ctypedef struct fc_dropout:
+        uint64_t key
+        uint32_t threshold
+        double scale, shift, dropped
 
     ctypedef struct fc_update:
         double lr, weight_decay, momentum, fresh, beta1, beta2, shrink, correction, eps
@@ -103,6 +108,8 @@ cdef extern from "fastconv.h" nogil:
         int (*prelu)(const void *x, const void *slope, void *out, ptrdiff_t n, ptrdiff_t channels) noexcept nogil
         int (*prelu_grad)(const void *x, const void *slope, const void *grad, void *grad_x, void *grad_slope,
                           ptrdiff_t n, ptrdiff_t channels) noexcept nogil
+        int (*dropout)(const void *x, void *out, ptrdiff_t matrices, ptrdiff_t rows, ptrdiff_t n,
+                       const fc_dropout *options) noexcept nogil
         int (*softmax)(const void *x, void *out, ptrdiff_t rows, ptrdiff_t n) noexcept nogil
         int (*softmax_grad)(const void *out, const void *grad, void *grad_x, ptrdiff_t rows, ptrdiff_t n) noexcept nogil
         int (*log_softmax)(const void *x, void *out, ptrdiff_t rows, ptrdiff_t n) noexcept nogil

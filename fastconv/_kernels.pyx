@@ -9,7 +9,7 @@ from cpython.exc cimport PyErr_CheckSignals
 from cpython.long cimport PyLong_CheckExact
 from cpython.tuple cimport PyTuple_CheckExact
 from cpython.unicode cimport PyUnicode_CheckExact
-from libc.stdint cimport int64_t, uint8_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 import numpy as _numpy
 
@@ -872,6 +872,22 @@ def activation_grad(str name not None, cnp.ndarray kept not None, cnp.ndarray gr
     cdef int status
     with nogil:
         status = table.activation_grad(&function, source, given, target, n)
+    check(status)
+
+
+def dropout(cnp.ndarray x not None, cnp.ndarray out not None, ptrdiff_t matrices, ptrdiff_t rows, uint64_t key,
+            uint32_t threshold, double scale, double shift, double dropped):
+    """Drop what draws a number below `threshold`; the rows of one of `matrices` lose the same columns."""
+    cdef const fc_table *table = table_of(x)
+    cdef ptrdiff_t n = cnp.PyArray_SIZE(x)
+    cdef fc_dropout options = fc_dropout(key, threshold, scale, shift, dropped)
+    cdef void *source = flat(x, table)
+    cdef void *target = flat_out(out, table)
+    cdef int status
+    if matrices < 1 or rows < 1 or n % (matrices * rows) or cnp.PyArray_SIZE(out) != n:
+        raise TypeError("dropout needs two arrays of so many rows")
+    with nogil:
+        status = table.dropout(source, target, matrices, rows, n // (matrices * rows), &options)
     check(status)
 
 

@@ -95,6 +95,13 @@ typedef struct {
   double eps;
 } fc_norm;
 
+/* Dropout keeps what draws a 32-bit number >= threshold, as scale * x + shift; what it drops becomes `dropped`. */
+typedef struct {
+  uint64_t key;
+  uint32_t threshold;
+  double scale, shift, dropped;
+} fc_dropout;
+
 /* A step of an optimiser; each rule reads what it has use for. */
 typedef struct {
   double lr, weight_decay;
@@ -172,6 +179,8 @@ typedef struct {
   X(prelu, (const void *x, const void *slope, void *out, ptrdiff_t n, ptrdiff_t channels))                             \
   X(prelu_grad, (const void *x, const void *slope, const void *grad, void *grad_x, void *grad_slope, ptrdiff_t n,      \
                  ptrdiff_t channels))                                                                                  \
+  /* Dropout of `matrices` of `rows` rows of n elements; the rows of a matrix lose the same columns. */                \
+  X(dropout, (const void *x, void *out, ptrdiff_t matrices, ptrdiff_t rows, ptrdiff_t n, const fc_dropout *options))   \
   /* Softmax of rows of n adjacent elements. */                                                                        \
   X(softmax, (const void *x, void *out, ptrdiff_t rows, ptrdiff_t n))                                                  \
   X(softmax_grad, (const void *out, const void *grad, void *grad_x, ptrdiff_t rows, ptrdiff_t n))                      \

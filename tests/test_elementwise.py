@@ -179,53 +179,5 @@ def test_what_is_no_number_is_an_error(bad):
 
 def test_channels_last_stays():
     x = channels_last(randn(2, 3, 4, 5))
-    for out in (F.add(x, x), F.mul(x, randn(1, 3, 1, 1)), F.neg(x), F.exp(x), F.dropout(x, 0.5, rng=0), F.pow(x, 2)):
+    for out in (F.add(x, x), F.mul(x, randn(1, 3, 1, 1)), F.neg(x), F.exp(x), F.pow(x, 2)):
         assert out.data.strides == x.strides
-
-
-def test_dropout():
-    x = np.abs(randn(2, 3, 4, 5)) + 0.5
-    for p in (0.3, 0.9):
-        check_op(
-            lambda x, p, seed: F.dropout(x, p, rng=seed),
-            reference.dropout,
-            [x],
-            reference.dropout_grad,
-            isas=ONE,
-            p=p,
-            seed=3,
-        )
-
-
-def test_dropout_keeps_the_expected_value():
-    ones = np.ones(100_000, np.float32)
-    out = F.dropout(ones, 0.2, rng=0).numpy()
-    assert set(np.unique(out)) == {0, np.float32(1.25)}
-    assert abs(out.mean() - 1) < 0.01
-    assert not F.dropout(ones, 1.0, rng=0).data.any()
-
-
-def test_dropout_in_eval_is_the_identity():
-    x = Tensor([1.0, 2.0], requires_grad=True)
-    assert F.dropout(x, 0.5, training=False) is x
-    assert F.dropout(x, 0.0) is x
-
-
-def test_dropout_draws_anew_from_a_generator():
-    rng = np.random.default_rng(0)
-    x = np.ones(100, np.float32)
-    first, second = F.dropout(x, rng=rng), F.dropout(x, rng=rng)
-    assert (first != second).data.any()
-    assert np.array_equal(first, F.dropout(x, rng=0))
-
-
-@pytest.mark.parametrize("p", [-0.1, 1.5, np.nan, np.inf])
-def test_dropout_probability_out_of_range(p):
-    with pytest.raises(ValueError, match="dropout: p must be a number from 0 to 1"):
-        F.dropout([1.0], p)
-
-
-@pytest.mark.parametrize("p", ["0.5", None, True, [0.5]])
-def test_dropout_probability_of_wrong_type(p):
-    with pytest.raises(TypeError, match="dropout: p must be a number"):
-        F.dropout([1.0], p)

@@ -28,11 +28,13 @@ from fastconv.functional import (
     shape,
     unpool,
 )
+from fastconv.functional import dropout as dropout_stem
 from fastconv.functional import linear as linear_functions
 from fastconv.functional.activation import *  # noqa: F403
 from fastconv.functional.adaptive import *  # noqa: F403
 from fastconv.functional.conv import *  # noqa: F403
 from fastconv.functional.conv_transpose import *  # noqa: F403
+from fastconv.functional.dropout import *  # noqa: F403
 from fastconv.functional.elementwise import *  # noqa: F403
 from fastconv.functional.exponential import *  # noqa: F403
 from fastconv.functional.gated import *  # noqa: F403
@@ -61,6 +63,7 @@ __all__ = [
     *adaptive.__all__,
     *conv.__all__,
     *conv_transpose.__all__,
+    *dropout_stem.__all__,
     *elementwise.__all__,
     *exponential.__all__,
     *gated.__all__,

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from fastconv import checks
 from fastconv.arrays import F32
 from fastconv.autograd import as_array, needs_grad, record
 from fastconv.functional._broadcast import apply, operands, sum_to, traced_broadcast
@@ -23,7 +22,6 @@ __all__ = [
     "abs",
     "add",
     "div",
-    "dropout",
     "eq",
     "exp",
     "ge",
@@ -201,47 +199,6 @@ def gt(input: Any, other: Any) -> Tensor:
 def ge(input: Any, other: Any) -> Tensor:
     """Return where ``input >= other``, as a bool Tensor without a gradient."""
     return _compare("ge", np.greater_equal, input, other)
-
-
-def dropout(
-    input: Any, p: float = 0.5, training: bool = True, *, rng: np.random.Generator | int | None = None
-) -> Tensor:
-    """Set each element to 0 with probability `p` and multiply the others by ``1 / (1 - p)``.
-
-    Parameters
-    ----------
-    input : Tensor or array_like
-        Any shape, float32 or float64.
-    p : float
-        Probability in [0, 1].
-    training : bool
-        False returns `input` unchanged.
-    rng : numpy.random.Generator, int or None
-        Where the random numbers come from; they are drawn in logical (C) order, whatever the strides.
-
-    Returns
-    -------
-    Tensor
-        Same shape, dtype and strides' order.
-
-    References
-    ----------
-    Srivastava et al., "Dropout: a simple way to prevent neural networks from overfitting", JMLR 15 (2014).
-
-    Examples
-    --------
-    >>> dropout([1.0, 1.0, 1.0, 1.0], p=0.5, rng=0)
-    tensor([2., 2., 2., 0.])
-    """
-    x = as_array(input, "dropout", "input")
-    p = checks.probability(p, "dropout")
-    if tracing():
-        return traced("dropout", locals(), x.shape, x.dtype)
-    if not training or p == 0.0:
-        return input if isinstance(input, Tensor) else wrap(x)
-    keep = checks.generator(rng, "dropout").random(x.shape, dtype=np.float32) >= p
-    scale = keep * x.dtype.type(1 / (1 - p) if p < 1 else 0)
-    return record(np.multiply(x, scale, out=np.empty_like(x)), lambda grad: (grad * scale,), (input,))
 
 
 def _compare(op: str, function: Callable[..., np.ndarray], input: Any, other: Any) -> Tensor:

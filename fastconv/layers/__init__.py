@@ -22,6 +22,14 @@ from fastconv.layers.learned_pool import (
     WeightedPool1d,
     WeightedPool2d,
     WeightedPool3d,
+from fastconv.layers.dropout import (
+    AlphaDropout,
+    Dropout,
+    Dropout1d,
+    Dropout2d,
+    Dropout3d,
+    FeatureAlphaDropout,
+    StochasticDepth,
 )
 from fastconv.layers.linear import Linear
 from fastconv.layers.loss import CrossEntropyLoss, NLLLoss
@@ -114,6 +122,7 @@ __all__ = [
     "AdaptiveMaxPool2d",
     "AdaptiveMaxPool3d",
     "Add",
+    "AlphaDropout",
     "AvgPool1d",
     "AvgPool2d",
     "AvgPool3d",
@@ -141,6 +150,10 @@ __all__ = [
     "CrossEntropyLoss",
     "DepthwiseSeparableConv2d",
     "Dropout",
+    "Dropout1d",
+    "Dropout2d",
+    "Dropout3d",
+    "FeatureAlphaDropout",
     "Flatten",
     "Fold",
     "GaussianPool1d",
@@ -208,6 +221,7 @@ __all__ = [
     "StochasticPool1d",
     "StochasticPool2d",
     "StochasticPool3d",
+    "StochasticDepth",
     "Tanh",
     "TrainablePool1d",
     "TrainablePool2d",

@@ -24,11 +24,13 @@ from fastconv.reference import (
     warp,
     weighing_pool,
 )
+from fastconv.reference import dropout as dropout_stem
 from fastconv.reference import linear as linear_twins
 from fastconv.reference.activation import *  # noqa: F403
 from fastconv.reference.adaptive import *  # noqa: F403
 from fastconv.reference.conv import *  # noqa: F403
 from fastconv.reference.conv_transpose import *  # noqa: F403
+from fastconv.reference.dropout import *  # noqa: F403
 from fastconv.reference.elementwise import *  # noqa: F403
 from fastconv.reference.linear import *  # noqa: F403
 from fastconv.reference.loss import *  # noqa: F403
@@ -50,6 +52,7 @@ __all__ = [
     *adaptive.__all__,
     *conv.__all__,
     *conv_transpose.__all__,
+    *dropout_stem.__all__,
     *elementwise.__all__,
     *linear_twins.__all__,
     *loss.__all__,

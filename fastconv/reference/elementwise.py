@@ -11,8 +11,6 @@ __all__ = [
     "add_grad",
     "div",
     "div_grad",
-    "dropout",
-    "dropout_grad",
     "exp",
     "exp_grad",
     "log",
@@ -120,17 +118,3 @@ def sqrt(x: np.ndarray) -> np.ndarray:
 
 def sqrt_grad(grad: np.ndarray, x: np.ndarray) -> np.ndarray:
     return grad / (2 * np.sqrt(x))
-
-
-def _dropout_scale(x: np.ndarray, p: float, seed: int) -> np.ndarray:
-    """0 for what is dropped, 1 / (1 - p) for the rest, so that the expected sum stays."""
-    keep = np.random.default_rng(seed).random(x.shape, dtype=np.float32) >= p
-    return keep / (1 - p)
-
-
-def dropout(x: np.ndarray, p: float, seed: int) -> np.ndarray:
-    return x * _dropout_scale(x, p, seed)
-
-
-def dropout_grad(grad: np.ndarray, x: np.ndarray, p: float, seed: int) -> np.ndarray:
-    return grad * _dropout_scale(x, p, seed)

@@ -15,6 +15,7 @@
 #endif
 
 #include "activation.c"
+#include "dropout.c"
 #include "gemm.c"
 #include "layout.c"
 #include "prelu.c"

@@ -337,6 +337,7 @@ static void test_cross_entropy(void) {
     for (int way = 0; way < 4; way++) try_cross_entropy(1 + classes % 7, classes, way & 1, way & 2 ? 0.25 : 0);
 }
 
+#include "dropout.h"
 #include "norm.h"
 #include "optim.h"
 
@@ -371,6 +372,7 @@ int main(void) {
       TEST(layer_norm),
       TEST(local_response_norm),
       TEST(optim),
+      TEST(dropout),
       TEST(sum_squares),
       TEST(fma_peak),
   };
