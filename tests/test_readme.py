@@ -36,7 +36,9 @@ def test_the_main_command_is_there():
     assert '\n    pip install ".[cli]" && fastconv train lenet5\n' in README
 
 
-@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", "docs/architecture.md", "CHANGELOG.md"])
+@pytest.mark.parametrize(
+    "document", ["README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/extending.md", "CHANGELOG.md"]
+)
 def test_links_lead_somewhere(document: str):
     text = (ROOT / document).read_text(encoding="utf-8")
     for target in re.findall(r"\]\((?!https?:)([^)#]+)", text):
