@@ -102,7 +102,7 @@ def save_file(
                 raise TypeError(f"save_file: names in {what} must be strings, got {key!r}")
             if what == "metadata" and not isinstance(value, str):
                 raise TypeError(f"save_file: metadata[{key!r}] must be a string, got {type(value).__name__}")
-    arrays = {name: np.ascontiguousarray(value) for name, value in tensors.items()}
+    arrays = {name: np.asarray(value, order="C") for name, value in tensors.items()}
     data = require("safetensors.numpy", "cli").save(arrays, dict(metadata) if metadata else None)
     write_atomically(path, data)
 

@@ -170,3 +170,10 @@ def test_the_missing_extra_is_named(tmp_path, monkeypatch):
     monkeypatch.delitem(__import__("sys").modules, "safetensors.numpy", raising=False)
     with pytest.raises(MissingExtraError, match=r'safetensors.*pip install "fastconv\[cli\]"'):
         serialization.save_file({"a": np.zeros(1)}, tmp_path / "m")
+
+
+def test_arrays_without_axes_keep_their_shape(tmp_path):
+    save_file({"count": np.array(3), "turned": np.arange(6.0).reshape(2, 3).T}, tmp_path / "m")
+    found = load_file(tmp_path / "m")
+    assert found["count"].shape == ()
+    assert found["turned"].tolist() == [[0, 3], [1, 4], [2, 5]]
