@@ -6,9 +6,11 @@ their weights load and their outputs come out. Where the paper's form differs th
 
 from __future__ import annotations
 
+from fastconv.models._extract import FeatureExtractor, create_feature_extractor
 from fastconv.models._network import Network
 from fastconv.models._registry import MODELS, create, input_shape, names, variants
 from fastconv.models.densenet import *  # noqa: F403
+from fastconv.models.fcn import *  # noqa: F403
 from fastconv.models.inception_resnet import *  # noqa: F403
 from fastconv.models.inception_v2 import *  # noqa: F403
 from fastconv.models.inception_v3 import *  # noqa: F403
@@ -19,7 +21,19 @@ from fastconv.models.resnet import *  # noqa: F403
 from fastconv.models.resnet_cifar import *  # noqa: F403
 from fastconv.models.shufflenet import *  # noqa: F403
 from fastconv.models.squeezenet import *  # noqa: F403
+from fastconv.models.unet import *  # noqa: F403
 from fastconv.models.vgg import *  # noqa: F403
 from fastconv.models.xception import *  # noqa: F403
 
-__all__ = ["MODELS", "Network", "create", "from_pattern", "input_shape", "names", "variants", *MODELS]
+__all__ = [
+    "MODELS",
+    "FeatureExtractor",
+    "Network",
+    "create",
+    "create_feature_extractor",
+    "from_pattern",
+    "input_shape",
+    "names",
+    "variants",
+    *MODELS,
+]

@@ -22,8 +22,8 @@ class Network(Module):
 
     Attributes
     ----------
-    name, variant : str
-        Under which :func:`fastconv.models.create` makes it.
+    name, variant, options : str, str, dict
+        With which :func:`fastconv.models.create` made it.
     heads : tuple of str
         Paths of the layers whose outputs are the classes, the main one first.
     aux_weight : float
@@ -32,6 +32,7 @@ class Network(Module):
 
     name: str = ""
     variant: str = ""
+    options: dict[str, Any] = {}  # noqa: RUF012
     heads: tuple[str, ...] = ("fc",)
     aux_weight: ClassVar[float] = 0.0
 

@@ -72,6 +72,7 @@ def register(
             with init.skipped():
                 model = assemble(**{key: value for key, value in found.items() if key in signature.parameters})
             model.name, model.variant = name, variant
+            model.options = {key: value for key, value in found.items() if key not in ("num_classes", *_ALWAYS)}
             model.initialise(generator)
             return model
 
@@ -80,6 +81,12 @@ def register(
         return factory
 
     return add
+
+
+def options_of(model: Network) -> dict[str, Any]:
+    """Return the arguments a network was made with other than its factory's defaults, classes and variant aside."""
+    defaults = inspect.signature(MODELS[model.name]).parameters
+    return {key: value for key, value in model.options.items() if value != defaults[key].default}
 
 
 def names() -> list[str]:

@@ -231,11 +231,11 @@ def wide_resnet101_2(num_classes: int = 1000, *, variant: str = "torchvision", i
 
 @register(variants=("paper",))
 def plain18(num_classes: int = 1000, *, variant: str = "paper", in_channels: int = 3) -> ResNet:
-    """ResNet-18 without its shortcuts, the paper's control: 11,513,832 parameters."""
+    """ResNet-18 without its shortcuts, the paper's control: 11,515,688 parameters."""
     return ResNet(TABLE["plain18"], num_classes, in_channels, variant)
 
 
 @register(variants=("paper",))
 def plain34(num_classes: int = 1000, *, variant: str = "paper", in_channels: int = 3) -> ResNet:
-    """ResNet-34 without its shortcuts, the paper's control."""
+    """ResNet-34 without its shortcuts, the paper's control: 21,623,848 parameters."""
     return ResNet(TABLE["plain34"], num_classes, in_channels, variant)
