@@ -6,6 +6,7 @@ import pytest
 from fastconv import init, layers, models
 from fastconv.errors import ShapeError
 from fastconv.models import MODELS, lenet5
+from fastconv.models.alexnet import PaperNorm
 
 IMAGES = np.random.default_rng(0).random((3, 1, 28, 28), np.float32)
 
@@ -90,3 +91,34 @@ def test_another_head_leaves_the_rest_as_it_is(name):
     assert [key for key, p in model.named_parameters() if p.requires_grad] == [f"{head}.weight", f"{head}.bias"]
     x = np.zeros((1, *models.input_shape(name)), np.float32)
     assert model.eval()(x).shape == (1, 4)
+
+
+def test_googlenet_trains_with_its_auxiliary_heads():
+    for variant in models.variants("googlenet"):
+        with init.skipped():
+            model = models.create("googlenet", 3, variant=variant)
+        x = np.zeros((2, 3, 224 if variant == "paper" else 64, 224 if variant == "paper" else 64), np.float32)
+        model.initialise(np.random.default_rng(0))
+        outputs = model(x)
+        assert type(outputs) is models.GoogLeNetOutputs
+        assert [scores.shape for scores in outputs] == [(2, 3)] * 3
+        assert model.eval()(x[:1]).shape == (1, 3)
+
+
+@pytest.mark.parametrize(
+    ("variant", "side", "maps"), [("torchvision", 224, 6), ("paper", 227, 6), ("textbook", 224, 5)]
+)
+def test_alexnets_maps(variant, side, maps):
+    with init.skipped():
+        model = models.create("alexnet", variant=variant)
+    channels = model.features[0].in_channels
+    assert model.features(np.zeros((1, channels, side, side), np.float32)).shape == (1, 256, maps, maps)
+
+
+def test_local_response_normalisation_is_the_papers():
+    x = np.random.default_rng(0).standard_normal((2, 7, 3, 4))
+    expected = np.empty_like(x)
+    for i in range(7):
+        squares = (x[:, max(0, i - 2) : i + 3] ** 2).sum(axis=1)
+        expected[:, i] = x[:, i] / (2 + 1e-4 * squares) ** 0.75
+    np.testing.assert_allclose(PaperNorm()(x), expected, rtol=1e-12)

@@ -32,7 +32,7 @@ def test_keys_shapes_and_numbers_of_parameters(name):
     assert models.input_shape(name) == tuple(REFERENCE[name]["input"])
 
 
-@pytest.mark.parametrize("name", [*RUN, "vgg13_bn", "inception_v4"])
+@pytest.mark.parametrize("name", [*RUN, "alexnet", "vgg13_bn", "inception_v4"])
 def test_scores(name):
     expected = REFERENCE[name]
     with init.skipped():
@@ -45,3 +45,34 @@ def test_scores(name):
     assert abs(scores.mean() - expected["mean"]) < limit
     assert abs(scores.std() - expected["std"]) < limit
     assert scores.argmax() == expected["argmax"]
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "parameters"),
+    [
+        ("alexnet", {"variant": "paper"}, 60_965_224),
+        ("alexnet", {"variant": "textbook"}, 46_764_746),
+        ("zfnet", {}, 62_357_608),
+        ("vgg16_c", {}, 133_638_952),
+        ("googlenet", {"aux_logits": False}, 6_624_904),
+        ("googlenet", {"variant": "paper"}, 13_378_280),
+        ("googlenet", {"variant": "paper", "aux_logits": False}, 6_998_552),
+        ("inception_v2", {}, 11_194_984),
+        ("inception_v3", {"aux_logits": False}, 23_834_568),
+        ("inception_resnet_v1", {}, 22_756_328),
+        ("resnet50", {"variant": "paper"}, 25_557_032),
+        ("resnet20", {}, 269_722),
+        ("resnet32", {}, 464_154),
+        ("resnet44", {}, 658_586),
+        ("resnet56", {}, 853_018),
+        ("resnet110", {}, 1_727_962),
+        ("plain20", {}, 269_722),
+        ("plain18", {}, 11_515_688),
+        ("densenet264", {}, 33_337_704),
+        ("densenet_bc_100_12", {}, 769_162),
+    ],
+)
+def test_papers_numbers_of_parameters(name, options, parameters):
+    with init.skipped():
+        model = models.create(name, **options)
+    assert sum(parameter.numel() for parameter in model.parameters()) == parameters

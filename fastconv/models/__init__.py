@@ -9,8 +9,10 @@ from __future__ import annotations
 from fastconv.models._extract import FeatureExtractor, create_feature_extractor
 from fastconv.models._network import Network
 from fastconv.models._registry import MODELS, create, input_shape, names, variants
+from fastconv.models.alexnet import *  # noqa: F403
 from fastconv.models.densenet import *  # noqa: F403
 from fastconv.models.fcn import *  # noqa: F403
+from fastconv.models.googlenet import *  # noqa: F403
 from fastconv.models.inception_resnet import *  # noqa: F403
 from fastconv.models.inception_v2 import *  # noqa: F403
 from fastconv.models.inception_v3 import *  # noqa: F403

@@ -8,7 +8,7 @@ import numpy as np
 
 from fastconv import checks, init
 from fastconv import functional as F
-from fastconv.layers import Conv2d, Dropout, Linear, Module
+from fastconv.layers import Conv2d, Linear, Module
 
 __all__ = ["Classifier", "Network", "rescaled"]
 
@@ -52,7 +52,7 @@ class Network(Module):
             else:
                 init.kaiming_normal_(parameter, nonlinearity="relu", rng=rng)
         for module in self.modules():
-            if isinstance(module, Dropout):
+            if hasattr(module, "rng"):  # dropout and its like
                 module.rng = rng
 
     def replace_head(self, num_classes: int, *, rng: np.random.Generator | int | None = None) -> Network:
