@@ -20,6 +20,7 @@ from fastconv.functional import (
     pool,
     rearrange,
     rectifier,
+    recompute,
     reduce,
     regression,
     response,
@@ -50,6 +51,7 @@ from fastconv.functional.patches import *  # noqa: F403
 from fastconv.functional.pool import *  # noqa: F403
 from fastconv.functional.rearrange import *  # noqa: F403
 from fastconv.functional.rectifier import *  # noqa: F403
+from fastconv.functional.recompute import *  # noqa: F403
 from fastconv.functional.reduce import *  # noqa: F403
 from fastconv.functional.regression import *  # noqa: F403
 from fastconv.functional.response import *  # noqa: F403
@@ -82,6 +84,7 @@ __all__ = [
     *response.__all__,
     *rownorm.__all__,
     *resize.__all__,
+    *recompute.__all__,
     *reduce.__all__,
     *regression.__all__,
     *shape.__all__,
