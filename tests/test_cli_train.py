@@ -181,5 +181,16 @@ def test_other_data_sets(tmp_path, name):
 
 
 def test_defaults_are_those_of_the_documentation():
-    defaults = {option.name: option.default for option in train.command.__click_params__}
-    assert (defaults["epochs"], defaults["batch_size"], defaults["momentum"]) == (20, 64, 0.9)
+    assert train.RECIPES["lenet5"] == (20, 64, 0.05, 2e-3, 0.05, True)
+    assert train.Recipe() == (3, 64, 0.1, 5e-4, 0.0, False)
+    texts = {option.name: option.help for option in train.command.__click_params__ if option.name != "model"}
+    assert "20 for lenet5, else 3" in texts["epochs"]
+    assert "0.05 for lenet5, else 0.1" in texts["lr"]
+
+
+def test_other_networks_are_trained_by_their_recipe(tmp_path):
+    outcome = run("train", "resnet20", "--limit", 32, "--epochs", 1, "--out", tmp_path / "run")
+    assert outcome.status == 0, outcome.err
+    assert "training resnet20, 269,434 parameters, on 32 images of digits" in outcome.err
+    settings = json.loads((tmp_path / "run" / "config.json").read_text())["settings"]
+    assert {name: settings[name] for name in train.Recipe._fields} == {**train.Recipe()._asdict(), "epochs": 1}

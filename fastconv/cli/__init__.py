@@ -1,4 +1,4 @@
-"""The command ``fastconv``: train, evaluate, predict, summary, info, bench (``pip install "fastconv[cli]"``).
+"""The command ``fastconv`` (``pip install "fastconv[cli]"``), from ``train`` to ``bench``.
 
 Results go to standard output, progress and remarks to standard error. The exit status is 0, or 1 after a failure
 with one line that says why, 2 for wrong usage, 130 after Ctrl-C.

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 import fastconv
-from fastconv.cli import bench, evaluate, info, predict, summary, train
+from fastconv.cli import bench, evaluate, info, predict, summary, train, visualize
 from fastconv.cli.common import fail, note
 from fastconv.threads import set_num_threads
 
@@ -46,7 +46,7 @@ def _guarded(function: Callable[..., Any]) -> Callable[..., Any]:
     return run
 
 
-for module in (train, evaluate, predict, summary, info, bench):
+for module in (train, evaluate, predict, summary, visualize, info, bench):
     command = cli.command(module.__name__.rpartition(".")[2])(_guarded(module.command))
     command.params += [
         click.Option(

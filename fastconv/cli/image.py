@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import warnings
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -13,7 +14,9 @@ from fastconv.errors import DataError, require
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["as_digit", "as_picture", "read_grey"]
+__all__ = ["as_digit", "as_picture", "decoded", "read_grey"]
+
+T = TypeVar("T")
 
 MAX_PIXELS = 64_000_000
 WORKING_SIDE = 1024  # larger images are reduced before anything is computed
@@ -43,6 +46,11 @@ def read_grey(path: str | os.PathLike[str]) -> tuple[np.ndarray, list[str]]:
     DataError
         When it is no image, a damaged one, or one of more than 64 million pixels.
     """
+    return decoded(path, _grey)
+
+
+def decoded(path: str | os.PathLike[str], use: Callable[[Image], T]) -> T:
+    """Open an image file and return what `use` makes of it; raises as :func:`read_grey` does."""
     pil = require("PIL.Image", "cli")
     if not os.path.exists(path):
         raise FileNotFoundError(f"no such file: {path}")
@@ -57,7 +65,7 @@ def read_grey(path: str | os.PathLike[str]) -> tuple[np.ndarray, list[str]]:
                         raise DataError(
                             f"{path} has {image.width} x {image.height} pixels, at most {MAX_PIXELS:,} are allowed"
                         )
-                    return _grey(image)
+                    return use(image)
         except DataError:
             raise
         except pil.UnidentifiedImageError:

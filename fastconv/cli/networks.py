@@ -1,16 +1,25 @@
-"""Networks by name, for the commands that look at them."""
+"""Networks by name or from a run, and images for them, for the commands that look at them."""
 
 from __future__ import annotations
 
 import re
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
+import numpy as np
 
 from fastconv import models
+from fastconv.cli.image import as_digit, as_picture, decoded
 from fastconv.init import skipped
+from fastconv.training import Checkpoint, Run
 
-__all__ = ["input_option", "made", "variant_option"]
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+__all__ = ["input_option", "made", "prepared", "trained_or_new", "variant_option"]
+
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet's pixels
 
 
 class _Shape(click.ParamType):
@@ -35,3 +44,34 @@ def made(name: str, variant: str | None, shape: tuple[int, ...] | None) -> tuple
     own = models.input_shape(name)
     with skipped():
         return models.create(name, variant=variant, rng=0), own if shape is None else shape
+
+
+def trained_or_new(name: str, variant: str | None, seed: int) -> tuple[Any, Checkpoint | None]:
+    """Return the network of a run, with its checkpoint, or a new one by name."""
+    if name in models.names() and not Path(name).exists():
+        return models.create(name, variant=variant, rng=seed), None
+    if not Path(name).exists():
+        models.input_shape(name)  # says which names are near
+    checkpoint = Checkpoint.load(Run.open(Path(name)).weights)
+    return checkpoint.model, checkpoint
+
+
+def prepared(path: Path, shape: tuple[int, ...], checkpoint: Checkpoint | None) -> np.ndarray:
+    """Return an image file as a network wants it: (C, H, W), normalised."""
+    if checkpoint is not None:
+        grey, _ = (as_digit if checkpoint.data in ("digits", "mnist") else as_picture)(path)
+        return ((grey / np.float32(255) - checkpoint.mean) / checkpoint.std)[np.newaxis].astype(np.float32)
+    channels, height, width = shape[-3:]
+
+    def fitted(image: Image) -> np.ndarray:
+        from PIL import ImageOps
+
+        upright = ImageOps.exif_transpose(image).convert("L" if channels == 1 else "RGB")
+        pixels = np.asarray(ImageOps.fit(upright, (width, height)), np.float32) / 255
+        return pixels[np.newaxis] if channels == 1 else pixels.transpose(2, 0, 1)
+
+    pixels = decoded(path, fitted)
+    if channels == 1:
+        return (pixels - np.float32(0.5)) / np.float32(0.5)
+    mean, std = (np.asarray(row, np.float32).reshape(3, 1, 1) for row in (MEAN, STD))
+    return (pixels - mean) / std

@@ -6,7 +6,7 @@ from datetime import datetime
 from functools import partial
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 
@@ -38,30 +38,40 @@ __all__ = ["command"]
 DEGREES, SHIFT, SCALE = 10, 2 / 28, (0.9, 1.1)
 WARM_UP = 0.2  # share of the steps in which the learning rate rises
 
+
+class Recipe(NamedTuple):
+    """What a network is trained with where the command line does not say otherwise."""
+
+    epochs: int = 3
+    batch_size: int = 64
+    lr: float = 0.1
+    weight_decay: float = 5e-4
+    label_smoothing: float = 0.0
+    augment: bool = False
+
+
+RECIPES = {"lenet5": Recipe(20, 64, 0.05, 2e-3, 0.05, True)}
+
 _NOT_SETTINGS = {"as_json", "debug", "force", "out", "threads"}
 
 
 @click.argument("model", type=click.Choice(names()))
 @click.option("--variant", metavar="NAME", help="The form of the network.  [default: its first]")
-@click.option("--epochs", type=click.IntRange(1, 100_000), metavar="N", default=20, show_default=True)
-@click.option("--batch-size", type=click.IntRange(1, 100_000), metavar="N", default=64, show_default=True)
+@click.option("--epochs", type=click.IntRange(1, 100_000), metavar="N", help="[default: 20 for lenet5, else 3]")
+@click.option("--batch-size", type=click.IntRange(1, 100_000), metavar="N", help="[default: 64]")
 @click.option(
     "--lr",
     type=click.FloatRange(0, min_open=True),
     metavar="X",
-    default=0.05,
-    show_default=True,
-    help="Highest learning rate.",
+    help="Highest learning rate.  [default: 0.05 for lenet5, else 0.1]",
 )
 @click.option("--momentum", type=click.FloatRange(0, 1, max_open=True), metavar="X", default=0.9, show_default=True)
-@click.option("--weight-decay", type=click.FloatRange(0), metavar="X", default=2e-3, show_default=True)
+@click.option("--weight-decay", type=click.FloatRange(0), metavar="X", help="[default: 0.002 for lenet5, else 0.0005]")
 @click.option(
     "--label-smoothing",
     type=click.FloatRange(0, 1),
     metavar="X",
-    default=0.05,
-    show_default=True,
-    help="Share of a label that all classes get.",
+    help="Share of a label that all classes get.  [default: 0.05 for lenet5, else 0]",
 )
 @click.option(
     "--data",
@@ -72,7 +82,9 @@ _NOT_SETTINGS = {"as_json", "debug", "force", "out", "threads"}
 )
 @click.option("--root", type=click.Path(path_type=Path), help="Folder with the IDX files of mnist or fashion-mnist.")
 @click.option(
-    "--augment/--no-augment", default=True, show_default=True, help="Turn, shift and scale training images at random."
+    "--augment/--no-augment",
+    default=None,
+    help="Turn, shift and scale training images at random.  [default: for lenet5 only]",
 )
 @click.option("--limit", type=click.IntRange(1), metavar="N", help="Use only the first N training and N test images.")
 @click.option("--out", type=click.Path(path_type=Path), help="Run folder.  [default: runs/MODEL-DATE-TIME]")
@@ -80,20 +92,15 @@ _NOT_SETTINGS = {"as_json", "debug", "force", "out", "threads"}
 def command(
     model: str,
     variant: str | None,
-    epochs: int,
-    batch_size: int,
-    lr: float,
     momentum: float,
-    weight_decay: float,
-    label_smoothing: float,
     data: str,
     root: Path | None,
-    augment: bool,
     limit: int | None,
     out: Path | None,
     force: bool,
     seed: int,
     as_json: bool,
+    **chosen: Any,
 ) -> None:
     """Train MODEL and leave a run folder.
 
@@ -102,6 +109,8 @@ def command(
     """
     require_extras("safetensors", "matplotlib")
     start = perf_counter()
+    recipe = RECIPES.get(model, Recipe())._replace(**{key: value for key, value in chosen.items() if value is not None})
+    epochs, batch_size, lr, weight_decay, label_smoothing, augment = recipe
     train_set, test_set = (limited(load_dataset(data, root, split), limit) for split in ("train", "test"))
     normalize = Normalize.fit(train_set)
     network = create(model, len(train_set.classes), variant=variant, in_channels=1, rng=seed)
@@ -120,7 +129,7 @@ def command(
     checkpoint = Checkpoint(
         network, model, network.variant, train_set.classes, normalize.mean[0], normalize.std[0], data
     )
-    config = _config()
+    config = _config(recipe)
     folder = Run.create(out, name=model, force=force)
     history = _train(checkpoint, folder, config, training)
     result = evaluate(network, training["validation_loader"])
@@ -129,9 +138,10 @@ def command(
     _report(checkpoint, folder, result, perf_counter() - start, as_json)
 
 
-def _config() -> dict[str, Any]:
+def _config(recipe: Recipe) -> dict[str, Any]:
     """Return what is needed to do the same again."""
-    options = {name: value for name, value in click.get_current_context().params.items() if name not in _NOT_SETTINGS}
+    given = {**click.get_current_context().params, **recipe._asdict()}
+    options = {name: value for name, value in given.items() if name not in _NOT_SETTINGS}
     return {
         "command": "train",
         "started": datetime.now().astimezone().isoformat(timespec="seconds"),

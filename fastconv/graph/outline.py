@@ -135,8 +135,8 @@ def _described(nodes: list[Node], name: str, path: str) -> tuple[list[str], str]
     if op in ("max_pool", "avg_pool"):
         return [f"{_size(node, axes)} {op[:3]} pool{_steps(node, axes, kernel_of(node, 0))}"], kind
     if op.startswith("adaptive") or op == "mean":
-        size = node.output.shape[2:]
-        return ["mean over the map" if all(n == 1 for n in size) else f"adaptive {op[9:12]} pool"], kind
+        what = "max" if "max" in op else "mean"
+        return [f"{what} over the map" if all(n == 1 for n in node.output.shape[2:]) else f"adaptive {what} pool"], kind
     if op == "linear":
         return [f"linear, {node.output.shape[-1]}"], kind
     if kind == "join":

@@ -79,7 +79,8 @@ def fit(
     Parameters
     ----------
     model : Module
-        Takes images (N, C, H, W), returns scores (N, K). Trained in place, left in evaluation mode.
+        Takes images (N, C, H, W), returns scores (N, K). Trained in place, left in evaluation mode. While training it
+        may return a tuple, its scores and those of auxiliary heads, whose losses count ``model.aux_weight`` each.
     train_loader : iterable with a length
         Yields pairs of images and labels (N,) anew in each epoch, such as a `fastconv.data.DataLoader`.
     validation_loader : iterable, optional
@@ -179,8 +180,7 @@ class _Trainer:
             self.step += 1
             self.rate = self.optimizer.param_groups[0]["lr"]
             self.optimizer.zero_grad()
-            scores = self.model(images)
-            loss = self.loss(scores, labels)
+            scores, loss = self.judge(images, labels)
             value = loss.item()
             if not math.isfinite(value):
                 self.go_back()
@@ -204,6 +204,16 @@ class _Trainer:
             self.go_back()
             raise NonFiniteLossError(math.nan, epoch, batches, batches, self.step, self.rate)
         return total / seen, correct / seen, seen
+
+    def judge(self, images: Any, labels: Any) -> tuple[Any, Any]:
+        """Return the scores of a batch and its loss, to which auxiliary heads add theirs."""
+        scores = self.model(images)
+        if not isinstance(scores, tuple):
+            return scores, self.loss(scores, labels)
+        loss, weight = self.loss(scores[0], labels), getattr(self.model, "aux_weight", 0.0)
+        for auxiliary in scores[1:]:
+            loss = loss + self.loss(auxiliary, labels) * weight
+        return scores[0], loss
 
     def go_back(self) -> None:
         """Undo what the bad step did to buffers, and the update before it if that was the bad one."""
