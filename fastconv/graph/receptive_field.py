@@ -57,7 +57,8 @@ def receptive_field(model: Any, input_shape: tuple[int, ...], layer: str | None 
     """Return what the elements of layers see of the input.
 
     Statistics that normalisations take over a map do not count. Where paths of different reach join (branches, skip
-    connections), the field is the smallest box around both.
+    connections), the field is the smallest box around both; after transposed convolutions and interpolation, whose
+    elements do not all see alike, it is one that serves for all of them.
 
     Parameters
     ----------
