@@ -173,3 +173,58 @@ def test_output_size():
         fastconv.output_size(6, 5, 0)
     with pytest.raises(TypeError, match="padding"):
         fastconv.output_size(6, 5, 1, 0.5)
+
+
+class Apply(Module):
+    """One operation as a network."""
+
+    def __init__(self, operation, *weights, **options):
+        self.operation, self.options = operation, options
+        self.weights = [Parameter(np.ones(shape, np.float32)) for shape in weights]
+
+    def forward(self, x):
+        return self.operation(x, *self.weights, **self.options)
+
+
+WINDOWS = {
+    "same": Apply(F.conv2d, (1, 1, 4, 3), stride=2, padding="same"),
+    "same_lower": Apply(F.conv2d, (1, 1, 4, 2), padding="same_lower"),
+    "full": Apply(F.conv2d, (1, 1, 3, 5), padding="full"),
+    "pairs": Apply(F.conv2d, (1, 1, 3, 3), padding=((2, 0), (0, 1))),
+    "local": Apply(F.locally_connected2d, (14, 14, 1, 1, 3, 3)),
+    "weighted": Apply(F.weighted_pool2d, (1, 2, 3), stride=2),
+    "lp": Apply(F.lp_pool2d, norm_type=2, kernel_size=(3, 2)),
+    "adaptive": Apply(F.adaptive_avg_pool2d, output_size=(4, 8)),
+    "pad": Apply(F.pad, pad=(1, 2, 3, 0)),
+    "crop": Apply(F.center_crop, output_size=10),
+    "slice": Apply(lambda x: x[:, :, 3:, ::2]),
+}
+
+
+@pytest.mark.parametrize("name", WINDOWS)
+def test_windows_of_all_kinds(name):
+    model, size = WINDOWS[name], (16, 16)
+    box = list(fastconv.receptive_field(Sequential(conv(1, 1, 1), model), (1, 1, *size)).values())[-1]
+    *_, shape = seen(model, size, (3, 3))
+    for position in ((shape[2] // 2, shape[3] // 2), (3, 4)):
+        *expected, _ = seen(model, size, position)
+        assert [(max(a, 0), min(b, 16)) for a, b in box.box(position)] == expected
+
+
+UPWARDS = {
+    "transposed": Apply(F.conv_transpose2d, (1, 1, 3, 4), stride=2, padding=1),
+    "doubled": Apply(F.conv_transpose2d, (1, 1, 2, 2), stride=2),
+    "zeros": Apply(lambda x: F.conv2d(F.zero_insert(x, 2), np.ones((1, 1, 3, 3), np.float32))),
+}
+
+
+@pytest.mark.parametrize("name", UPWARDS)
+def test_fields_that_differ_by_phase_hold_them_all(name):
+    model = Sequential(conv(1, 1, 3), UPWARDS[name], conv(1, 1, 3))
+    found = list(fastconv.receptive_field(model, (1, 1, 16, 16)).values())[-1]
+    assert found.jump == (0.5, 0.5)
+    for row in range(8, 14):
+        first, second, _ = seen(model, (16, 16), (row, row))
+        for (low, high), (a, b) in zip(found.box((row, row)), (first, second), strict=True):
+            assert low <= a < b <= high
+            assert (high - low) - (b - a) <= 1.5

@@ -51,8 +51,8 @@ def fields(graph: Graph) -> Known:
     for node in graph.nodes:
         inputs = [value for value in node.inputs if value in known]
         rule = _RULES.get(node.op, _slid if family(node)[0] in STEPS else _together)
-        found = rule(node, inputs, known) if inputs else ()
-        known.update(dict.fromkeys(node.outputs, found))
+        if inputs:
+            known.update(dict.fromkeys(node.outputs, rule(node, inputs, known)))
     return known
 
 
@@ -193,7 +193,7 @@ def _product(node: Node, inputs: list[Value], known: Known) -> Fields:
 _RULES: dict[str, Callable[[Node, list[Value], Known], Fields]] = {
     **dict.fromkeys(("sum", "mean", "amax", "amin", "max", "min", "argmax", "argmin", "var", "std"), _reduced),
     **dict.fromkeys(("softmax", "log_softmax"), _along),
-    **dict.fromkeys(("reshape", "flatten", "squeeze", "unsqueeze"), _reshaped),
+    **dict.fromkeys(("reshape", "flatten", "squeeze", "unflatten", "unsqueeze"), _reshaped),
     **dict.fromkeys(("permute", "transpose"), _permuted),
     "getitem": _sliced,
     "linear": _product,

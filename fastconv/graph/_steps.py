@@ -34,28 +34,38 @@ def option(node: Node, name: str, i: int, default: Any) -> Any:
     return default if value is None else value
 
 
-def kernel_of(node: Node, i: int) -> int:
-    """Return the length of the window along the i-th axis."""
-    weight = node.arguments.get("weight")
-    return option(node, "kernel_size", i, 1) if weight is None else weight.shape[2 + i]
+def kernel_of(node: Node, i: int, axes: int) -> int:
+    """Return the length of the window along the i-th of the last axes."""
+    if "kernel_size" in node.arguments:
+        return option(node, "kernel_size", i, 1)
+    return node.arguments["weight"].shape[i - axes]
+
+
+def _before(node: Node, i: int, span: int, stride: int, n: int, m: int) -> int:
+    """Return the padding before the first element along the i-th axis, given as a number, a pair or a name."""
+    padding = node.arguments.get("padding", 0)
+    if isinstance(padding, str):
+        total = max((m - 1) * stride + span - n, 0)
+        return {"valid": 0, "full": span - 1, "same": total // 2, "same_lower": (total + 1) // 2}[padding]
+    before = option(node, "padding", i, 0)
+    return before[0] if isinstance(before, (tuple, list)) else before
 
 
 def _window(node: Node, i: int, axes: int, n: int, m: int) -> Step:
-    kernel, dilation = kernel_of(node, i), option(node, "dilation", i, 1)
+    kernel, dilation = kernel_of(node, i, axes), option(node, "dilation", i, 1)
     stride = option(node, "stride", i, kernel if "pool" in node.op else 1)
-    padding = node.arguments.get("padding", 0)
-    if padding == "same":
-        before = dilation * (kernel - 1) // 2
-    else:
-        before = 0 if padding == "valid" else option(node, "padding", i, 0)
-    first = np.arange(m) * stride - before
-    return first, first + dilation * (kernel - 1), stride
+    reach = dilation * (kernel - 1)
+    first = np.arange(m) * stride - _before(node, i, reach + 1, stride, n, m)
+    return first, first + reach, stride
 
 
 def _transposed(node: Node, i: int, axes: int, n: int, m: int) -> Step:
-    kernel, dilation = kernel_of(node, i), option(node, "dilation", i, 1)
+    kernel, dilation = kernel_of(node, i, axes), option(node, "dilation", i, 1)
     stride = option(node, "stride", i, kernel if "pool" in node.op else 1)
-    at = np.arange(m) + option(node, "padding", i, 0)
+    padding = option(node, "padding", i, 0)
+    if isinstance(padding, str):  # what does not fit is cut off evenly
+        padding = max((n - 1) * stride + dilation * (kernel - 1) + 1 - m, 0) // 2
+    at = np.arange(m) + (padding[0] if isinstance(padding, (tuple, list)) else padding)
     return np.ceil((at - dilation * (kernel - 1)) / stride), at // stride, 1 / stride
 
 
@@ -96,13 +106,21 @@ def _shuffled(node: Node, i: int, axes: int, n: int, m: int) -> Step:
     return first, first, n / m
 
 
+def _spread(node: Node, i: int, axes: int, n: int, m: int) -> Step:
+    factor = option(node, "factors", i, 1)
+    first = np.arange(m) / factor
+    return first, first, 1 / factor
+
+
 def _unshuffled(node: Node, i: int, axes: int, n: int, m: int) -> Step:
     first = np.arange(m) * (n // m)
     return first, first + n // m - 1, n // m
 
 
 STEPS: dict[str, Callable[[Node, int, int, int, int], Step]] = {
-    **dict.fromkeys(("conv", "max_pool", "avg_pool", "lp_pool", "sum_pool"), _window),
+    **dict.fromkeys(("conv", "locally_connected"), _window),
+    **dict.fromkeys(("max_pool", "avg_pool", "lp_pool", "trainable_pool", "weighted_pool"), _window),
+    **dict.fromkeys(("mixed_pool", "stochastic_pool", "gaussian_pool"), _window),
     **dict.fromkeys(("conv_transpose", "max_unpool"), _transposed),
     **dict.fromkeys(("adaptive_avg_pool", "adaptive_max_pool"), _bins),
     "interpolate": _interpolated,
@@ -110,5 +128,6 @@ STEPS: dict[str, Callable[[Node, int, int, int, int], Step]] = {
     "pad": _padded,
     "center_crop": _cropped,
     "pixel_shuffle": _shuffled,
+    "zero_insert": _spread,
     "pixel_unshuffle": _unshuffled,
 }

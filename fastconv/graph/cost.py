@@ -22,6 +22,8 @@ def macs(node: Node) -> int:
         return node.output.size * arguments["input"].shape[-1]
     if node.op.startswith("conv_transpose"):
         return arguments["input"].size * math.prod(arguments["weight"].shape[1:])
+    if node.op.startswith("locally_connected"):
+        return node.output.size * math.prod(arguments["weight"].shape[-3:])
     if node.op.startswith("conv") or node.op == "linear":
         return node.output.size * math.prod(arguments["weight"].shape[1:])
     return 0

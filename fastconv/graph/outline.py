@@ -17,10 +17,7 @@ _KINDS = {
     "conv_transpose": "conv",
     "linear": "linear",
     "matmul": "linear",
-    "max_pool": "pool",
-    "avg_pool": "pool",
-    "adaptive_avg_pool": "pool",
-    "adaptive_max_pool": "pool",
+    "locally_connected": "conv",
     "mean": "pool",
     "interpolate": "pool",
     "cat": "join",
@@ -122,9 +119,9 @@ def _described(nodes: list[Node], name: str, path: str) -> tuple[list[str], str]
     """The lines and the kind of a box."""
     if (len(nodes) > 1 and not nodes[-1].leaf) or len({node.path for node in nodes}) > 1:
         return [name], "block"
-    node = max(nodes, key=lambda each: _KINDS.get(family(each)[0], "") != "")
+    node = max(nodes, key=lambda each: _kind(each) != "other")
     op, axes = family(node)
-    kind = _KINDS.get(op, "other")
+    kind = _kind(node)
     if kind == "conv":
         groups = node.arguments.get("groups", 1)
         channels = node.output.shape[1]
@@ -132,8 +129,9 @@ def _described(nodes: list[Node], name: str, path: str) -> tuple[list[str], str]
         text = f"{_size(node, axes)} {'depthwise ' if depthwise else ''}{'up-' if 'transpose' in op else ''}conv"
         text += f", {channels}" + (f", {groups} groups" if groups > 1 and not depthwise else "")
         return [text + _steps(node, axes, 1)], kind
-    if op in ("max_pool", "avg_pool"):
-        return [f"{_size(node, axes)} {op[:3]} pool{_steps(node, axes, kernel_of(node, 0))}"], kind
+    if op.endswith("_pool") and not op.startswith("adaptive"):
+        steps = _steps(node, axes, kernel_of(node, 0, axes))
+        return [f"{_size(node, axes)} {op.replace('_', ' ')}{steps}"], kind
     if op.startswith("adaptive") or op == "mean":
         what = "max" if "max" in op else "mean"
         return [f"{what} over the map" if all(n == 1 for n in node.output.shape[2:]) else f"adaptive {what} pool"], kind
@@ -144,8 +142,13 @@ def _described(nodes: list[Node], name: str, path: str) -> tuple[list[str], str]
     return [_short(node)], kind
 
 
+def _kind(node: Node) -> str:
+    op = family(node)[0]
+    return "pool" if op.endswith("_pool") else _KINDS.get(op, "other")
+
+
 def _size(node: Node, axes: int) -> str:
-    return "x".join(str(kernel_of(node, i)) for i in range(axes))
+    return "x".join(str(kernel_of(node, i, axes)) for i in range(axes))
 
 
 def _steps(node: Node, axes: int, default: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -96,13 +97,13 @@ def receptive_field(model: Any, input_shape: tuple[int, ...], layer: str | None 
     known = fields(graph)
 
     def _of(value: Value) -> ReceptiveField:
-        return summarise(value, known[value], graph.inputs[0].shape)
+        return summarise(value, known.get(value, ()), graph.inputs[0].shape)
 
     if layer is not None:
         return _of(find_layer(graph, layer).output)
     found: dict[str, ReceptiveField] = {}
     for node in graph.nodes:
-        if node.path:
+        if node.path and node.output in known:
             found.pop(node.path, None)
             found[node.path] = _of(node.output)
     return found
@@ -118,12 +119,12 @@ def find_layer(graph: Graph, layer: str) -> Node:
 
 
 def summarise(value: Value, found: tuple[Field, ...], image: tuple[int, ...]) -> ReceptiveField:
-    """Turn the fields of a value as they are computed into one as it is shown."""
+    """Turn the fields of a value as they are computed into one as it is shown; empty for what is made of constants."""
     sizes, jumps, starts = [], [], []
-    for field, pixels in zip(found, image[2:], strict=True):
+    for field, pixels in zip(found, image[2:], strict=bool(found)):
         single = field.axis is None or value.shape[field.axis] == 1
         covers = field.whole or (single and field.low <= 0 and field.high >= pixels - 1)
-        sizes.append(pixels if covers else round(field.high - field.low + 1))
+        sizes.append(pixels if covers else math.ceil(field.high - field.low + 1 - 1e-6))
         jumps.append(None if field.axis is None or (covers and single) else float(field.jump))
         starts.append(None if field.axis is None or covers else (field.low + field.high + 1) / 2)
     return ReceptiveField(tuple(sizes), tuple(jumps), tuple(starts))

@@ -194,7 +194,7 @@ def _rows(graph: Graph) -> Iterator[Row]:
             sum(value.size for value in new),
             sum(macs(node) for node in nodes),
             sum(activation_bytes(node) for node in nodes),
-            summarise(last.output, known[last.output], graph.inputs[0].shape),
+            summarise(last.output, known.get(last.output, ()), graph.inputs[0].shape),
         )
 
 
