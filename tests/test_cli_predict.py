@@ -1,10 +1,13 @@
 """`fastconv predict`: image files in, classes with probabilities out."""
 
 import json
+import pickle
 
+import numpy as np
 import pytest
 from PIL import Image
 
+from fastconv import models
 from fastconv.data import load_digits
 from tests.cli_helpers import fastconv as run
 from tests.cli_helpers import trained  # noqa: F401
@@ -82,3 +85,33 @@ def test_names_are_printed_as_they_are(trained, tmp_path):  # noqa: F811
     outcome = run("predict", trained, path)
     assert outcome.status == 0
     assert "[red]x[red].png" in outcome.out.replace("\n", "")
+
+
+def test_weights_of_others(tmp_path):
+    photo = tmp_path / "photo.jpg"
+    Image.effect_noise((300, 200), 90).convert("RGB").save(photo)
+    model = models.create("squeezenet1_1", rng=0)
+    weights = tmp_path / "w.safetensors"
+    models.save(model, weights)
+    outcome = run("predict", "--weights", weights, photo)
+    assert outcome.status == 0, outcome.err
+    rows = outcome.out.splitlines()[1:]
+    expected = models.load(weights).predict(np.asarray(Image.open(photo)))
+    assert [row.split("  ")[0].strip() for row in rows] == [name for name, _ in expected]
+    assert outcome.err == f"{photo}: read 300 x 200 JPEG, mode RGB; resized and cropped to 224 x 224, normalised\n"
+    found = json.loads(run("predict", "--weights", weights, photo, "--json", "--top", 2).out)
+    assert found["weights"] == str(weights)
+    assert found["predictions"][0]["probabilities"] == pytest.approx(dict(expected[:2]), abs=1e-6)
+    (tmp_path / "w.pth").write_bytes(pickle.dumps({k: v.numpy() for k, v in model.state_dict().items()}, 2))
+    same = run("predict", "--model", "squeezenet1_1", "--weights", tmp_path / "w.pth", photo)
+    assert same.out == outcome.out
+
+
+def test_weights_that_cannot_be_used(tmp_path):
+    (tmp_path / "w").write_bytes(pickle.dumps(Image.open, 2))
+    outcome = run("predict", "--model", "resnet50", "--weights", tmp_path / "w", tmp_path / "photo.jpg")
+    assert outcome.status == 1
+    assert "it names 'PIL.Image.open', and only arrays" in outcome.err
+    outcome = run("predict", tmp_path / "photo.jpg")
+    assert outcome.status == 2
+    assert "give a RUN and an IMAGE, or --weights and an IMAGE." in outcome.err

@@ -23,6 +23,10 @@ RUN = [
 ]
 
 
+def test_all_of_them_are_here():
+    assert set(NAMES) == set(REFERENCE)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_keys_shapes_and_numbers_of_parameters(name):
     with init.skipped():

@@ -8,7 +8,15 @@ from pathlib import Path
 from zipfile import ZipFile
 
 LIMIT = 5_000_000  # bytes
-NEEDED = ["data/digits.npz", "data/LICENSE-digits.md", "py.typed", "_kernels.pyi", "functional/conv.py"]
+NEEDED = [
+    "data/digits.npz",
+    "data/LICENSE-digits.md",
+    "models/imagenet.txt",
+    "models/LICENSE-imagenet.md",
+    "py.typed",
+    "_kernels.pyi",
+    "functional/conv.py",
+]
 UNWANTED = (".c", ".h", ".o", ".pyx", ".pxd", ".pyc")
 
 
@@ -23,7 +31,7 @@ def problems(wheel: Path) -> list[str]:
     found += [f"has {name}" for name in names if not name.startswith(("fastconv/", "fastconv-"))]
     if sum(name.startswith("fastconv/_kernels.") and name.endswith(".so") for name in names) != 1:
         found.append("lacks the extension")
-    if sum(".dist-info/licenses/" in name for name in names) != 2:
+    if sum(".dist-info/licenses/" in name for name in names) != 3:
         found.append("lacks a licence")
     return found
 

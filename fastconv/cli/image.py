@@ -14,7 +14,7 @@ from fastconv.errors import DataError, require
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["as_digit", "as_picture", "decoded", "read_grey"]
+__all__ = ["as_digit", "as_picture", "decoded", "read_colour", "read_grey"]
 
 T = TypeVar("T")
 
@@ -46,7 +46,13 @@ def read_grey(path: str | os.PathLike[str]) -> tuple[np.ndarray, list[str]]:
     DataError
         When it is no image, a damaged one, or one of more than 64 million pixels.
     """
-    return decoded(path, _grey)
+    pixels, steps = decoded(path, lambda image: _pixels(image, "L", "made it grey"))
+    return pixels.astype(np.float32) / 255, steps
+
+
+def read_colour(path: str | os.PathLike[str]) -> tuple[np.ndarray, list[str]]:
+    """Read an image file as red, green and blue, uint8 (H, W, 3); otherwise as :func:`read_grey`."""
+    return decoded(path, lambda image: _pixels(image, "RGB", "made it RGB"))
 
 
 def decoded(path: str | os.PathLike[str], use: Callable[[Image], T]) -> T:
@@ -74,13 +80,13 @@ def decoded(path: str | os.PathLike[str], use: Callable[[Image], T]) -> T:
             raise DataError(f"{path} is not an image that can be read: {error or type(error).__name__}") from None
 
 
-def _grey(image: Image) -> tuple[np.ndarray, list[str]]:
+def _pixels(image: Image, mode: str, step: str) -> tuple[np.ndarray, list[str]]:
     pil, ops = require("PIL.Image", "cli"), require("PIL.ImageOps", "cli")
     steps = [f"read {image.width} x {image.height} {image.format}, mode {image.mode}"]
     if getattr(image, "is_animated", False):
         steps.append("took the first frame")
     if image.format == "JPEG":
-        image.draft("L", (WORKING_SIDE, WORKING_SIDE))  # decodes a large photograph at a fraction of its size
+        image.draft(mode, (WORKING_SIDE, WORKING_SIDE))  # decodes a large photograph at a fraction of its size
     turned = ops.exif_transpose(image)
     if turned.size != image.size or image.getexif().get(0x0112, 1) != 1:
         steps.append("turned as its EXIF orientation says")
@@ -94,13 +100,13 @@ def _grey(image: Image) -> tuple[np.ndarray, list[str]]:
         grey = (grey - grey.min()) / max(float(np.ptp(grey)), 1e-12)
         image = pil.fromarray((255 * grey).astype(np.uint8))
         steps.append("scaled its range to 8 bits")
-    elif image.mode != "L":
-        image = image.convert("RGB").convert("L") if image.mode not in ("1", "RGB") else image.convert("L")
-        steps.append("made it grey")
+    if image.mode != mode:
+        image = image.convert(mode) if image.mode in ("1", "RGB") else image.convert("RGB").convert(mode)
+        steps.append(step)
     if max(image.size) > WORKING_SIDE:
         image.thumbnail((WORKING_SIDE, WORKING_SIDE))
         steps.append(f"reduced to {image.width} x {image.height}")
-    return np.asarray(image, np.float32) / 255, steps
+    return np.asarray(image), steps
 
 
 def _flatten(image: Image) -> tuple[Image, str]:

@@ -116,8 +116,8 @@ def variants(name: str) -> tuple[str, ...]:
 
     Examples
     --------
-    >>> variants("resnet50")
-    ('torchvision', 'paper', 'preact')
+    >>> variants("alexnet")
+    ('torchvision', 'paper', 'textbook')
     """
     return _row(name).variants
 

@@ -7,14 +7,15 @@ torchvision); M. D. Zeiler and R. Fergus, "Visualizing and understanding convolu
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from functools import partial
+from typing import NamedTuple
 
-from fastconv import functional as F
 from fastconv.layers import (
     AdaptiveAvgPool2d,
     Conv2d,
     Dropout,
     Linear,
+    LocalResponseNorm,
     MaxPool2d,
     Module,
     ReLU,
@@ -70,13 +71,8 @@ TABLES: dict[str, tuple[Row, ...]] = {
 }
 
 
-class PaperNorm(Module):
-    """Local response normalisation: values divided by ``(2 + 1e-4 s)**0.75``, s the sum of 5 channels' squares."""
-
-    def forward(self, input: Any) -> Any:
-        """Return maps of the input's shape."""
-        means = F.avg_pool3d(F.unsqueeze(input * input, 1), (5, 1, 1), 1, (2, 0, 0))
-        return input * (F.squeeze(means, 1) * 5e-4 + 2.0) ** -0.75
+# alpha is 1e-4 for each of the 5 channels that the paper sums; the layer, like PyTorch's, takes their mean.
+PaperNorm = partial(LocalResponseNorm, 5, alpha=5e-4, beta=0.75, k=2.0)
 
 
 class AlexNet(Classifier):

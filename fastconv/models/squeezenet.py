@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from fastconv import functional as F
-from fastconv.layers import AdaptiveAvgPool2d, Conv2d, Dropout, MaxPool2d, Module, ReLU, Sequential
+from fastconv.layers import AdaptiveAvgPool2d, Conv2d, Dropout, Identity, MaxPool2d, Module, ReLU, Sequential
 from fastconv.models._network import Network
 from fastconv.models._registry import register
 
@@ -44,18 +44,30 @@ class SqueezeNet(Network):
 
     heads = ("classifier.1",)
 
-    def __init__(self, version: str, num_classes: int, in_channels: int, dropout: float) -> None:
+    def __init__(
+        self,
+        version: str,
+        num_classes: int,
+        in_channels: int,
+        dropout: float,
+        padding: int | str = 0,
+        ceil_mode: bool = True,
+        last_relu: bool = True,
+    ) -> None:
         (filters, kernel), rows = TABLE[version]
-        layers: list[Module] = [Conv2d(in_channels, filters, kernel, 2), ReLU()]
+        layers: list[Module] = [Conv2d(in_channels, filters, kernel, 2, padding), ReLU()]
         channels = filters
         for row in rows:
             if row == 0:
-                layers.append(MaxPool2d(3, 2, ceil_mode=True))
+                layers.append(MaxPool2d(3, 2, ceil_mode=ceil_mode))
             else:
                 layers.append(Fire(channels, *row))
                 channels = 2 * row[1]
         self.features = Sequential(*layers)
-        self.classifier = Sequential(Dropout(dropout), Conv2d(channels, num_classes, 1), ReLU(), AdaptiveAvgPool2d(1))
+        activation = ReLU() if last_relu else Identity()
+        self.classifier = Sequential(
+            Dropout(dropout), Conv2d(channels, num_classes, 1), activation, AdaptiveAvgPool2d(1)
+        )
 
     def forward(self, input: Any) -> Any:
         """Return scores (N, num_classes) for images (N, C, H, W) of at least 21 x 21."""
@@ -84,6 +96,31 @@ def squeezenet1_0(num_classes: int = 1000, *, in_channels: int = 3, dropout: flo
 
 
 @register()
-def squeezenet1_1(num_classes: int = 1000, *, in_channels: int = 3, dropout: float = 0.5) -> SqueezeNet:
-    """SqueezeNet 1.1, of 2.4 times less computation: 1,235,496 parameters; see :func:`squeezenet1_0`."""
-    return SqueezeNet("1_1", num_classes, in_channels, dropout)
+def squeezenet1_1(
+    num_classes: int = 1000,
+    *,
+    in_channels: int = 3,
+    dropout: float = 0.5,
+    padding: int | str = 0,
+    ceil_mode: bool = True,
+    last_relu: bool = True,
+) -> SqueezeNet:
+    """SqueezeNet 1.1, of 2.4 times less computation: 1,235,496 parameters.
+
+    Parameters
+    ----------
+    num_classes, in_channels, dropout
+        As for :func:`squeezenet1_0`.
+    padding : int or {"same"}
+        Of the first convolution.
+    ceil_mode : bool
+        Whether pools round sizes up.
+    last_relu : bool
+        Whether a ReLU follows the last convolution.
+
+    Returns
+    -------
+    SqueezeNet
+        As :func:`squeezenet1_0`.
+    """
+    return SqueezeNet("1_1", num_classes, in_channels, dropout, padding, ceil_mode, last_relu)
