@@ -19,13 +19,13 @@ from fastconv.functional import (
     patches,
     pool,
     rearrange,
-    rectifier,
     recompute,
+    rectifier,
     reduce,
     regression,
+    resize,
     response,
     rownorm,
-    resize,
     shape,
     unpool,
 )
@@ -50,13 +50,13 @@ from fastconv.functional.padding import *  # noqa: F403
 from fastconv.functional.patches import *  # noqa: F403
 from fastconv.functional.pool import *  # noqa: F403
 from fastconv.functional.rearrange import *  # noqa: F403
-from fastconv.functional.rectifier import *  # noqa: F403
 from fastconv.functional.recompute import *  # noqa: F403
+from fastconv.functional.rectifier import *  # noqa: F403
 from fastconv.functional.reduce import *  # noqa: F403
 from fastconv.functional.regression import *  # noqa: F403
+from fastconv.functional.resize import *  # noqa: F403
 from fastconv.functional.response import *  # noqa: F403
 from fastconv.functional.rownorm import *  # noqa: F403
-from fastconv.functional.resize import *  # noqa: F403
 from fastconv.functional.shape import *  # noqa: F403
 from fastconv.functional.unpool import *  # noqa: F403
 

@@ -11,8 +11,8 @@ from fastconv._kernels import keep_convolution, known_convolution
 from fastconv.autograd import as_array, needs_grad, record
 from fastconv.errors import ShapeError
 from fastconv.functional import _conv2d, _conv3d, _im2col
-from fastconv.functional._fft import FFT, serves
 from fastconv.functional._epilogue import clamp_grad, clamp_of, finish, residual_of
+from fastconv.functional._fft import FFT, serves
 from fastconv.functional._sizes import UNIT, check_shapes, convolution_axes, transposed_axes
 from fastconv.functional._weights import check_unwritten, stamp
 from fastconv.tensor import Tensor, wrap

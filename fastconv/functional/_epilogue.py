@@ -51,10 +51,10 @@ def finish(out: np.ndarray, residual: np.ndarray | None, clamp: Clamp | None) ->
 
 def clamp_grad(out: np.ndarray, clamp: Clamp, grad: np.ndarray) -> np.ndarray:
     """Return the gradient of what was held within `clamp`, which gave `out`: 0 where a bound was reached."""
-    grad = _kernels.channels_last(grad)
     masked = _kernels.empty_channels_last(grad.shape, grad.dtype)
+    grad = _kernels.channels_last(grad)
     if clamp == ACTIVATIONS["relu"]:
-        _kernels.relu_grad(out, grad, masked)
+        _kernels.activation_grad("relu", out, grad, masked)
     else:
         np.multiply(grad, ~((out <= clamp[0]) | (out >= clamp[1])), out=masked)
     return masked

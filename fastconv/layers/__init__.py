@@ -12,16 +12,6 @@ from fastconv.layers.adaptive import (
 from fastconv.layers.container import Branches, ModuleDict, ModuleList, Sequential
 from fastconv.layers.conv import Conv1d, Conv2d, Conv3d, DepthwiseSeparableConv2d
 from fastconv.layers.conv_transpose import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
-from fastconv.layers.dropout import Dropout
-from fastconv.layers.exponential import CELU, ELU, SELU, Softplus
-from fastconv.layers.gated import GELU, Hardsigmoid, Hardswish, Mish, SiLU
-from fastconv.layers.learned_pool import (
-    TrainablePool1d,
-    TrainablePool2d,
-    TrainablePool3d,
-    WeightedPool1d,
-    WeightedPool2d,
-    WeightedPool3d,
 from fastconv.layers.dropout import (
     AlphaDropout,
     Dropout,
@@ -31,11 +21,19 @@ from fastconv.layers.dropout import (
     FeatureAlphaDropout,
     StochasticDepth,
 )
-from fastconv.layers.linear import Linear
+from fastconv.layers.exponential import CELU, ELU, SELU, Softplus
+from fastconv.layers.gated import GELU, Hardsigmoid, Hardswish, Mish, SiLU
+from fastconv.layers.learned_pool import (
+    TrainablePool1d,
+    TrainablePool2d,
+    TrainablePool3d,
+    WeightedPool1d,
+    WeightedPool2d,
+    WeightedPool3d,
+)
+from fastconv.layers.linear import RBF, Linear
 from fastconv.layers.loss import CrossEntropyLoss, NLLLoss
 from fastconv.layers.margin import HingeLoss, MAPLoss, MultiMarginLoss
-from fastconv.layers.linear import RBF, Linear
-from fastconv.layers.loss import CrossEntropyLoss
 from fastconv.layers.mixed_pool import (
     MixedPool1d,
     MixedPool2d,
@@ -93,9 +91,9 @@ from fastconv.layers.pool import (
 )
 from fastconv.layers.rectifier import LeakyReLU, Maxout, PReLU, RReLU
 from fastconv.layers.regression import BCEWithLogitsLoss, HuberLoss, KLDivLoss, L1Loss, MSELoss, SmoothL1Loss
+from fastconv.layers.resize import Upsample, UpsamplingBilinear2d, UpsamplingNearest2d
 from fastconv.layers.response import LocalResponseNorm
 from fastconv.layers.rownorm import LayerNorm
-from fastconv.layers.resize import Upsample, UpsamplingBilinear2d, UpsamplingNearest2d
 from fastconv.layers.shape import (
     Add,
     CenterCrop,
@@ -113,8 +111,8 @@ __all__ = [
     "CELU",
     "ELU",
     "GELU",
-    "SELU",
     "RBF",
+    "SELU",
     "AdaptiveAvgPool1d",
     "AdaptiveAvgPool2d",
     "AdaptiveAvgPool3d",
@@ -218,10 +216,10 @@ __all__ = [
     "SmoothL1Loss",
     "Softmax",
     "Softplus",
+    "StochasticDepth",
     "StochasticPool1d",
     "StochasticPool2d",
     "StochasticPool3d",
-    "StochasticDepth",
     "Tanh",
     "TrainablePool1d",
     "TrainablePool2d",

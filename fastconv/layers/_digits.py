@@ -29,11 +29,11 @@ def digit_bitmaps() -> np.ndarray:
     Examples
     --------
     >>> for row in digit_bitmaps()[1].reshape(12, 7)[:4]:
-    ...     print("".join("#" if pixel > 0 else "." for pixel in row))
-    ...##..
-    ..###..
-    .####..
-    ...##..
+    ...     print("".join("#" if pixel > 0 else "-" for pixel in row))
+    ---##--
+    --###--
+    -####--
+    ---##--
     """
     rows = [line.split() for line in _DIGITS.split("\n") if line]
     digits = ["".join(row[digit] for row in rows) for digit in range(10)]

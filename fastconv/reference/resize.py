@@ -59,7 +59,7 @@ def _parts(x: np.ndarray, size, scale_factor, mode: str, align_corners: bool):
 
 def interpolate(x: np.ndarray, size=None, scale_factor=None, mode: str = "nearest", align_corners: bool | None = False):
     """The sum of what every output element is made of."""
-    parts = list(_parts(x, size, scale_factor, mode, align_corners))
+    parts = list(_parts(x, size, scale_factor, mode, bool(align_corners)))
     shape = tuple(n + 1 for n in parts[-1][0])
     out = np.zeros((*x.shape[:2], *shape), x.dtype)
     for place, at, weight in parts:
@@ -76,6 +76,6 @@ def interpolate_grad(
     align_corners: bool | None = False,
 ):
     grad_x = np.zeros_like(x)
-    for place, at, weight in _parts(x, size, scale_factor, mode, align_corners):
+    for place, at, weight in _parts(x, size, scale_factor, mode, bool(align_corners)):
         grad_x[_ALL + at] += weight * grad[_ALL + place]
     return grad_x

@@ -10,15 +10,16 @@ typedef struct {
 } dropout_job;
 
 /* Draws number `first` and following; returns where they begin in `draws`. */
-FC_INLINE const uint32_t *dropout_draws(uint64_t key, ptrdiff_t first, ptrdiff_t n, uint64_t *draws) {
+FC_INLINE const uint32_t *dropout_draws(uint64_t key, ptrdiff_t first, ptrdiff_t n, uint32_t *draws) {
   const uint64_t start = (uint64_t)first >> 1, count = ((uint64_t)(first + n - 1) >> 1) - start + 1;
   for (uint64_t i = 0; i < count; i++) {
     uint64_t z = key + 0x9E3779B97F4A7C15u * (start + i + 1);
     z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
     z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
-    draws[i] = z ^ (z >> 31);
+    z ^= z >> 31;
+    memcpy(draws + 2 * i, &z, sizeof z); /* the low half first: all machines served are little-endian */
   }
-  return (const uint32_t *)draws + (first & 1); /* the low half first: all machines served are little-endian */
+  return draws + (first & 1);
 }
 
 static void dropout_piece(void *context, ptrdiff_t piece, int worker) {
@@ -28,7 +29,7 @@ static void dropout_piece(void *context, ptrdiff_t piece, int worker) {
   const ptrdiff_t end = job->n - begin < DROPOUT_PIECE ? job->n : begin + DROPOUT_PIECE;
   const real scale = (real)job->options.scale, shift = (real)job->options.shift, dropped = (real)job->options.dropped;
   const uint32_t threshold = job->options.threshold;
-  uint64_t draws[DROPOUT_BLOCK / 2 + 1];
+  uint32_t draws[DROPOUT_BLOCK + 2];
   for (ptrdiff_t i = begin; i < end && !fc_stopping(); i += DROPOUT_BLOCK) {
     const ptrdiff_t n = end - i < DROPOUT_BLOCK ? end - i : DROPOUT_BLOCK;
     const uint32_t *draw = dropout_draws(job->options.key, matrix * job->n + i, n, draws);
