@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from fastconv import _kernels
 from fastconv.arrays import python_dtype
 from fastconv.errors import ShapeError
 from fastconv.tensor import Tensor, array_of
@@ -58,7 +59,8 @@ class Parameter(Tensor):
         """Take a copy of `values` as the new storage."""
         if values.dtype.kind != "f":
             raise TypeError(f"Parameter: data must be float32 or float64, got {values.dtype}")
-        self._storage = np.array(values, dtype=dtype, order="C", copy=True)
+        self._storage = _kernels.empty(values.shape, dtype or values.dtype)  # begins a cache line, for updates' sake
+        self._storage[...] = values
         self.data = self._storage.view()
         self.data.flags.writeable = False
         self.version += 1

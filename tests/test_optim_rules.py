@@ -222,6 +222,16 @@ def test_lars_moves_what_is_0_and_leaves_groups_out():
     assert bias.tolist() == [2.5, 4]
 
 
+def test_large_arrays_begin_a_cache_line():
+    p = Parameter(np.zeros((64, 64, 3, 3), np.float32))
+    p.grad = Tensor(np.ones_like(p.data))
+    optimizer = optim.Adam([p])
+    optimizer.step()
+    optimizer.load_state_dict(optimizer.state_dict())
+    kept = [array for name, array in optimizer.state[p].items() if name != "step"]
+    assert [array.ctypes.data % 64 for array in (p.data, *kept)] == [0, 0, 0]
+
+
 def test_state_follows_the_parameters_dtype():
     p = Parameter([1.0, 2.0])
     optimizer = optim.Adam([p])
