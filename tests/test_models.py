@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from fastconv import functional as F
 from fastconv import init, layers, models
 from fastconv.errors import ShapeError
 from fastconv.models import MODELS, lenet5
@@ -44,7 +45,7 @@ def test_a_seed_gives_the_same_network():
 
 
 def test_bad_arguments_are_named():
-    with pytest.raises(ValueError, match="variant must be one of modern, classic, got 'new'"):
+    with pytest.raises(ValueError, match="variant must be one of modern, classic, 1998, got 'new'"):
         lenet5("new")
     with pytest.raises(ShapeError, match="num_classes must be an int >= 1"):
         lenet5(num_classes=0)
@@ -122,3 +123,54 @@ def test_local_response_normalisation_is_the_papers():
         squares = (x[:, max(0, i - 2) : i + 3] ** 2).sum(axis=1)
         expected[:, i] = x[:, i] / (2 + 1e-4 * squares) ** 0.75
     np.testing.assert_allclose(PaperNorm()(x), expected, rtol=1e-12)
+
+
+def test_lenet5_of_1998_has_the_papers_connections():
+    model = lenet5("1998", rng=0)
+    counts = [sum(p.numel() for p in part.parameters()) for part in (*model.features, *model.classifier)]
+    assert [n for n in counts if n] == [156, 12, 1516, 32, 48120, 10164]  # C1, S2, C3, S4, C5, F6
+    x = np.random.default_rng(0).standard_normal((2, 1, 32, 32)).astype(np.float32)
+    scores = model(x)
+    hidden = model.classifier[:5](model.features(x)).detach().numpy()
+    bitmaps = model.classifier[5].weight.numpy()
+    assert set(np.unique(bitmaps)) == {-1.0, 1.0}
+    distances = ((hidden[:, None] - bitmaps) ** 2).sum(axis=2)
+    np.testing.assert_allclose(scores.detach(), -distances, rtol=1e-5)
+    F.map_loss(-scores, [3, 8]).backward()
+    assert all(p.grad is not None for p in model.parameters())
+    assert lenet5("1998", 20, rng=0)(x).shape == (2, 20)
+
+
+def test_the_partial_table_is_a_dense_convolution_with_holes():
+    layer = lenet5("1998", rng=0).features[3]
+    x = np.random.default_rng(0).standard_normal((1, 6, 14, 14)).astype(np.float32)
+    found = layer(x).detach().numpy()
+    place = 0
+    for number, maps in enumerate(layer.table):
+        weight = layer.weight.numpy()[place : place + len(maps)][None]
+        np.testing.assert_allclose(found[:, number : number + 1], F.conv2d(x[:, maps], weight), rtol=1e-4, atol=1e-5)
+        place += len(maps)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "side", "length"),
+    [
+        ({"variant": "classic", "activation": "sigmoid", "padding": 0}, 28, 256),
+        ({"variant": "modern", "padding": 0, "input_size": 32}, 32, 400),
+        ({"variant": "1998", "s4": "max", "output": "linear"}, 32, 400),
+        ({"c3": "table", "s2": "avg", "activation": "tanh"}, 28, 400),
+    ],
+)
+def test_mixed_forms_of_lenet5(arguments, side, length):
+    model = lenet5(**arguments, rng=0)
+    assert model.classifier[1].in_features == length
+    assert model(np.zeros((1, 1, side, side), np.float32)).shape == (1, 10)
+
+
+def test_forms_that_lenet5_does_not_have():
+    with pytest.raises(ValueError, match="lenet5: s2 must be one of max, avg, trainable, got 'min'"):
+        lenet5(s2="min")
+    with pytest.raises(ShapeError, match="images of 10 x 10 are too small"):
+        lenet5(input_size=10, padding=0)
+    with pytest.raises(ShapeError, match="padding must be an int >= 0"):
+        lenet5(padding=-1)

@@ -9,9 +9,6 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-import numpy as np
-
-from fastconv import checks
 from fastconv import functional as F
 from fastconv.layers import (
     AdaptiveAvgPool2d,
@@ -23,6 +20,7 @@ from fastconv.layers import (
     ReLU6,
     Sequential,
     SiLU,
+    StochasticDepth,
 )
 from fastconv.models._blocks import SqueezeExcitation, conv_norm_act
 from fastconv.models._network import Classifier, Network
@@ -41,29 +39,6 @@ TABLE = (
     (6, 3, 1, 320, 1),
 )
 BLOCKS = sum(row[4] for row in TABLE)
-
-
-class StochasticDepth(Module):
-    """While training, set all maps of an image to 0 with probability `p`, and multiply the others by ``1 / (1 - p)``.
-
-    References
-    ----------
-    G. Huang et al., "Deep networks with stochastic depth", ECCV 2016.
-    """
-
-    def __init__(self, p: float) -> None:
-        self.p = checks.probability(p, "StochasticDepth")
-        self.rng = np.random.default_rng()
-
-    def forward(self, input: Any) -> Any:
-        """Return `input`, some of its images 0 while training."""
-        if not self.training or self.p == 0:
-            return input
-        kept = self.rng.random((input.shape[0], 1, 1, 1)) >= self.p
-        return input * (kept / (1 - self.p) if self.p < 1 else kept).astype(input.dtype)
-
-    def extra_repr(self) -> str:
-        return f"p={self.p:g}"
 
 
 class MBConv(Module):

@@ -15,7 +15,7 @@ from fastconv.models._network import Network
 from fastconv.models._registry import register
 from fastconv.models.vgg import vgg_features
 
-__all__ = ["FCN", "bilinear_", "fcn8s", "fcn16s", "fcn32s"]
+__all__ = ["FCN", "fcn8s", "fcn16s", "fcn32s"]
 
 # Where VGG-16's third and fourth pool are in its features, and how many channels they have.
 POOL3, POOL4 = (16, 256), (23, 512)
@@ -60,7 +60,7 @@ class FCN(Network):
     def _initialise_scores(self) -> None:
         for name, layer in self.named_children():
             if isinstance(layer, ConvTranspose2d):
-                bilinear_(layer)
+                init.bilinear_(layer.weight)
             elif name.startswith("score"):
                 for parameter in layer.parameters():
                     init.zeros_(parameter)
@@ -93,27 +93,6 @@ class FCN(Network):
 def _crop(maps: Any, start: int, size: tuple[int, int]) -> Any:
     """Cut out maps of this size; where they begin follows from the padding by 100."""
     return maps[:, :, start : start + size[0], start : start + size[1]]
-
-
-def bilinear_(layer: ConvTranspose2d) -> ConvTranspose2d:
-    """Let a transposed convolution enlarge each channel by itself, bilinearly; returns the layer.
-
-    Examples
-    --------
-    >>> bilinear_(ConvTranspose2d(1, 1, 4, 2, bias=False)).weight.numpy()[0, 0, 0]
-    array([0.0625, 0.1875, 0.1875, 0.0625], dtype=float32)
-    """
-    channels, _, height, width = layer.weight.shape
-    weight = np.zeros(layer.weight.shape, layer.weight.dtype)
-    weight[range(channels), range(channels)] = np.outer(_tent(height), _tent(width))
-    layer.weight.assign(weight)
-    return layer
-
-
-def _tent(size: int) -> np.ndarray:
-    factor = (size + 1) // 2
-    centre = factor - 1 if size % 2 else factor - 0.5
-    return 1 - np.abs(np.arange(size) - centre) / factor
 
 
 @register((3, 224, 224), variants=("paper",))

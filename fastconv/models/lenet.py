@@ -7,27 +7,124 @@ Proc. IEEE 86(11), 1998.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastconv import init
-from fastconv.layers import AvgPool2d, Conv2d, Flatten, Linear, MaxPool2d, Module, ReLU, Sequential, Tanh
+from fastconv import checks, init
+from fastconv import functional as F
+from fastconv.errors import ShapeError
+from fastconv.layers import (
+    RBF,
+    AvgPool2d,
+    Conv2d,
+    Flatten,
+    Linear,
+    MaxPool2d,
+    Module,
+    Parameter,
+    ReLU,
+    ScaledTanh,
+    Sequential,
+    Sigmoid,
+    Tanh,
+    TrainablePool2d,
+)
 from fastconv.models._network import Network
 from fastconv.models._registry import register
 
-__all__ = ["LeNet", "lenet5"]
+__all__ = ["LeNet", "TableConv2d", "lenet5"]
 
-# Convolutions as (filters, padding), kernels 5x5, each followed by a 2x2 pool: 28 -> 28 -> 14 -> 10 -> 5 pixels.
-CONVOLUTIONS = ((6, 2), (16, 0))
-HIDDEN = (120, 84)
+FILTERS, KERNEL, HIDDEN = (6, 16), 5, (120, 84)
 
-# What follows a convolution or a hidden layer, how maps are halved, and the initialisation that goes with it.
-VARIANTS: dict[str, tuple[Callable[[], Module], Callable[[int], Module], Callable[..., Any]]] = {
-    "modern": (ReLU, MaxPool2d, partial(init.kaiming_normal_, nonlinearity="relu")),
-    "classic": (Tanh, AvgPool2d, init.xavier_normal_),
+# Table I of the paper: the maps of S2 that each map of C3 sees.
+TABLE = (
+    *((0, 1, 2), (1, 2, 3), (2, 3, 4), (3, 4, 5), (0, 4, 5), (0, 1, 5)),
+    *((0, 1, 2, 3), (1, 2, 3, 4), (2, 3, 4, 5), (0, 3, 4, 5), (0, 1, 4, 5), (0, 1, 2, 5)),
+    *((0, 1, 3, 4), (1, 2, 4, 5), (0, 2, 3, 5), (0, 1, 2, 3, 4, 5)),
+)
+
+
+class Form(NamedTuple):
+    """The choices that make a LeNet-5; each is an argument of :func:`lenet5`."""
+
+    c3: str
+    s2: str
+    s4: str
+    activation: str
+    output: str
+    padding: int
+    input_size: int
+
+
+VARIANTS = {
+    "modern": Form("dense", "max", "max", "relu", "linear", padding=2, input_size=28),
+    "classic": Form("dense", "avg", "avg", "tanh", "linear", padding=2, input_size=28),
+    "1998": Form("table", "trainable", "trainable", "scaled_tanh", "rbf", padding=0, input_size=32),
 }
+ACTIVATIONS: dict[str, Callable[[], Module]] = {
+    "relu": ReLU,
+    "tanh": Tanh,
+    "scaled_tanh": ScaledTanh,
+    "sigmoid": Sigmoid,
+}
+POOLS = ("max", "avg", "trainable")
+ALLOWED = {
+    "c3": ("dense", "table"),
+    "s2": POOLS,
+    "s4": POOLS,
+    "activation": tuple(ACTIVATIONS),
+    "output": ("linear", "rbf"),
+}
+
+
+class TableConv2d(Module):
+    """A convolution whose filters see only some of the maps.
+
+    Parameters
+    ----------
+    in_channels : int
+        Maps of the input.
+    table : sequence of sequences of int
+        For each map of the output the maps of the input that it sees.
+    kernel_size : int
+        Height and width of a filter.
+
+    Attributes
+    ----------
+    weight : Parameter
+        (connections, kernel_size, kernel_size), in the order of the table.
+    bias : Parameter
+        (len(table),).
+    """
+
+    def __init__(self, in_channels: int, table: tuple[tuple[int, ...], ...], kernel_size: int) -> None:
+        pairs = [(row, column) for row, columns in enumerate(table) for column in columns]
+        self.in_channels, self.table = in_channels, table
+        self.places = np.zeros((len(table) * in_channels, len(pairs)), np.float32)
+        for number, (row, column) in enumerate(pairs):
+            self.places[row * in_channels + column, number] = 1
+        self.weight = Parameter(np.zeros((len(pairs), kernel_size, kernel_size), np.float32))
+        self.bias = Parameter(np.zeros(len(table), np.float32))
+
+    def forward(self, input: Any) -> Any:
+        """Return maps (N, len(table), H', W')."""
+        connections, height, width = self.weight.shape
+        places = self.places.astype(self.weight.dtype, copy=False)
+        dense = F.matmul(places, F.reshape(self.weight, (connections, height * width)))
+        shape = (len(self.table), self.in_channels, height, width)
+        return F.conv2d(input, F.reshape(dense, shape), self.bias)
+
+    def extra_repr(self) -> str:
+        return f"{self.in_channels}, {len(self.table)}, connections={self.weight.shape[0]}"
+
+
+class Likeness(RBF):
+    """Minus the squared distances from the classes' bitmaps: scores, whose softmax is the Gaussians' posterior."""
+
+    def forward(self, input: Any) -> Any:
+        """Return scores (N, classes), none above 0."""
+        return -super().forward(input)
 
 
 class LeNet(Network):
@@ -35,48 +132,120 @@ class LeNet(Network):
 
     Parameters
     ----------
-    features, classifier : Sequential
-        The parts.
+    form : Form
+        The choices.
+    num_classes, in_channels : int
+        Length of the output and channels of the images.
     """
 
-    heads = ("classifier.5",)
-
-    def __init__(self, features: Sequential, classifier: Sequential, draw: Callable[..., Any]) -> None:
-        self.features = features
-        self.classifier = classifier
-        self.draw = draw
+    def __init__(self, form: Form, num_classes: int, in_channels: int) -> None:
+        activation = ACTIVATIONS[form.activation]
+        self.activation = form.activation
+        side = (form.input_size + 2 * form.padding - KERNEL + 1) // 2
+        side = (side - KERNEL + 1) // 2
+        if side < 1:
+            raise ShapeError(f"lenet5: images of {form.input_size} x {form.input_size} are too small")
+        c3: Module = Conv2d(FILTERS[0], FILTERS[1], KERNEL)
+        if form.c3 == "table":
+            c3 = TableConv2d(FILTERS[0], TABLE, KERNEL)
+        self.features = Sequential(
+            Conv2d(in_channels, FILTERS[0], KERNEL, padding=form.padding),
+            activation(),
+            _pool(form.s2, FILTERS[0], activation),
+            c3,
+            activation(),
+            _pool(form.s4, FILTERS[1], activation),
+        )
+        self.classifier, length = Sequential(Flatten()), FILTERS[1] * side * side
+        for width in HIDDEN:
+            self.classifier.append(Linear(length, width)).append(activation())
+            length = width
+        self.classifier.append(Linear(length, num_classes) if form.output == "linear" else _likeness(num_classes))
+        self.heads = ("classifier.5",)
 
     def forward(self, input: Any) -> Any:
-        """Return scores (N, num_classes) for images (N, 1, 28, 28)."""
+        """Return scores (N, num_classes) for images (N, C, H, W)."""
         return self.classifier(self.features(input))
 
     def initialise(self, rng: np.random.Generator) -> None:
-        """Draw new weights that suit the activation: normal, with He's deviation or Glorot's; biases of 0."""
-        for name, parameter in self.named_parameters():
-            if name.endswith("bias"):
-                init.zeros_(parameter)
+        """Draw new weights that suit the activation; biases of 0.
+
+        Normal with He's deviation for ReLU or Glorot's for tanh and sigmoid; for the scaled tanh uniform within 2.4 by
+        the number of inputs, as in the paper.
+        """
+        for path, parameter in self.named_parameters():
+            if parameter.ndim == 1:
+                if path.endswith("bias"):
+                    init.zeros_(parameter)
+            elif self.activation == "relu":
+                init.kaiming_normal_(parameter, nonlinearity="relu", rng=rng)
+            elif self.activation == "scaled_tanh":
+                inputs = 90 if parameter.ndim == 3 else int(np.prod(parameter.shape[1:]))  # C3's see 60 / 16 maps
+                init.uniform_(parameter, -2.4 / inputs, 2.4 / inputs, rng=rng)
             else:
-                self.draw(parameter, rng=rng)
+                init.xavier_normal_(parameter, rng=rng)
 
 
-@register((1, 28, 28), variants=("modern", "classic"))
-def lenet5(variant: str = "modern", num_classes: int = 10, *, in_channels: int = 1) -> LeNet:
-    """Make LeNet-5 for 28 x 28 grey images, 61,706 parameters with 10 classes.
+def _pool(kind: str, channels: int, activation: Callable[[], Module]) -> Module:
+    if kind == "trainable":
+        return TrainablePool2d(channels, 2, activation=activation())
+    return MaxPool2d(2) if kind == "max" else AvgPool2d(2)
+
+
+def _likeness(classes: int) -> Likeness:
+    """Return the RBF units: digits' bitmaps for ten classes or fewer, else random ones, always the same."""
+    if classes <= 10:
+        return Likeness(HIDDEN[1], classes)
+    bitmaps = np.random.default_rng(0).choice([-1.0, 1.0], (classes, HIDDEN[1])).astype(np.float32)
+    return Likeness(HIDDEN[1], classes, bitmaps)
+
+
+@register((1, 28, 28), variants=tuple(VARIANTS))
+def lenet5(
+    variant: str = "modern",
+    num_classes: int = 10,
+    *,
+    in_channels: int = 1,
+    c3: str | None = None,
+    s2: str | None = None,
+    s4: str | None = None,
+    activation: str | None = None,
+    output: str | None = None,
+    padding: int | None = None,
+    input_size: int | None = None,
+) -> LeNet:
+    """Make LeNet-5: 61,706 parameters with 10 classes, in the form of 1998 60,000.
 
     Parameters
     ----------
-    variant : {"modern", "classic"}
-        "modern" has ReLU and maximum pooling. "classic" has tanh and average pooling, closer to the network of
-        1998, whose pools had weights and whose second convolution saw only some of the maps.
+    variant : {"modern", "classic", "1998"}
+        "modern" has ReLU and maximum pooling, "classic" tanh and average pooling, both for images of 28 x 28. "1998" is
+        the paper's, for 32 x 32: pools with weights, a second convolution whose maps see only some of the first's, a
+        scaled tanh, and units that compare the last hidden layer with bitmaps of the digits. Arguments left out follow
+        from it.
     num_classes : int
         Length of the output.
     in_channels : int
         Channels of the images.
+    c3 : {"dense", "table"}
+        Whether every map of the second convolution sees all maps, or those of the paper's table I.
+    s2, s4 : {"max", "avg", "trainable"}
+        The pools; "trainable" has a coefficient and a bias for each map, and the activation after it.
+    activation : {"relu", "tanh", "scaled_tanh", "sigmoid"}
+        What follows convolutions and hidden layers.
+    output : {"linear", "rbf"}
+        The last layer: a linear one, or minus the squared distances from the classes' bitmaps, so that a higher score
+        is better in both; the paper's loss is ``F.map_loss(-scores, labels)``.
+    padding : int
+        Of the first convolution.
+    input_size : int
+        Height and width of the images, which the length of the first fully connected layer follows from.
 
     Returns
     -------
     LeNet
-        Images (N, in_channels, 28, 28) in, scores (N, num_classes) out; softmax turns them into probabilities.
+        Images (N, in_channels, input_size, input_size) in, scores (N, num_classes) out; softmax turns them into
+        probabilities.
 
     Examples
     --------
@@ -86,15 +255,19 @@ def lenet5(variant: str = "modern", num_classes: int = 10, *, in_channels: int =
     (2, 10)
     >>> sum(p.numel() for p in model.parameters())
     61706
+
+    A textbook's: sigmoid on 28 x 28 without padding, so that the fully connected layers begin with 16 x 4 x 4 = 256.
+
+    >>> lenet5("classic", activation="sigmoid", padding=0).classifier[1]
+    Linear(in_features=256, out_features=120, bias=True)
     """
-    activation, pool, draw = VARIANTS[variant]
-    features, channels = Sequential(), in_channels
-    for filters, padding in CONVOLUTIONS:
-        for layer in (Conv2d(channels, filters, 5, padding=padding), activation(), pool(2)):
-            features.append(layer)
-        channels = filters
-    classifier, length = Sequential(Flatten()), channels * 5 * 5
-    for width in HIDDEN:
-        classifier.append(Linear(length, width)).append(activation())
-        length = width
-    return LeNet(features, classifier.append(Linear(length, num_classes)), draw)
+    given = {"c3": c3, "s2": s2, "s4": s4, "activation": activation, "output": output}
+    for name, value in given.items():
+        if value is not None and value not in ALLOWED[name]:
+            raise ValueError(f"lenet5: {name} must be one of {', '.join(ALLOWED[name])}, got {value!r}")
+    sizes = {"padding": padding, "input_size": input_size}
+    for name, size in sizes.items():
+        if size is not None:
+            checks.integer(size, "lenet5", name, minimum=0)
+    chosen: dict[str, Any] = {name: value for name, value in {**given, **sizes}.items() if value is not None}
+    return LeNet(VARIANTS[variant]._replace(**chosen), num_classes, in_channels)
