@@ -214,6 +214,27 @@ def channels_last(cnp.ndarray array not None):
     return copy
 
 
+def copy_channels(cnp.ndarray x not None, cnp.ndarray out not None, cnp.ndarray order=None):
+    """Copies channels between images of one shape, which may be slices of wider ones; in an `order` (int64), or as is."""
+    cdef const fc_table *table = table_of(x)
+    cdef fc_image source, target
+    cdef const int64_t *places = NULL
+    cdef cnp.npy_intp *shape = cnp.PyArray_DIMS(x)
+    cdef int status
+    image_of(x, table, &source)
+    image_of(out, table, &target)
+    if not cnp.PyArray_ISWRITEABLE(out) or not cnp.PyArray_SAMESHAPE(x, out):
+        raise TypeError("copy_channels writes to a writable image of the same shape")
+    if order is not None:
+        if (cnp.PyArray_TYPE(order) != cnp.NPY_INT64 or not cnp.PyArray_ISCARRAY_RO(order)
+                or cnp.PyArray_SIZE(order) != shape[1]):
+            raise TypeError("copy_channels needs an int64 number for each channel")
+        places = <const int64_t *>cnp.PyArray_DATA(order)
+    with nogil:
+        status = table.copy_channels(source, target, places, shape[0], shape[2], shape[3], shape[1])
+    check(status)
+
+
 # --- instruction sets --------------------------------------------------------------------------------------
 
 def available_isas():

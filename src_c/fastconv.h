@@ -125,6 +125,9 @@ typedef struct {
 #define FC_KERNELS(X)                                                                                                  \
   /* Any 4-d array, strides in elements, to a dense channels-last one. */                                              \
   X(to_channels_last, (const void *x, const ptrdiff_t *stride, const ptrdiff_t *shape, void *out))                     \
+  /* The channels of x to out: as they are (`order` NULL), or out channel c is channel order[c] of x. */               \
+  X(copy_channels,                                                                                                     \
+    (fc_image x, fc_image out, const int64_t *order, ptrdiff_t batch, ptrdiff_t h, ptrdiff_t w, ptrdiff_t channels))   \
   /* Convolution. Packed weights are what conv2d_pack makes of weights (out, in / groups, kh, kw) for the forward      \
    * product or, `backward`, for the input gradient; they fit the instruction set that packed them. */                 \
   X(conv2d_packed_size, (const fc_conv2d *conv, int backward, ptrdiff_t *size))                                        \

@@ -50,6 +50,12 @@ def test_as_torch(mode):
         np.testing.assert_allclose(ours.grad, theirs.grad, rtol=1e-14)
 
 
+def test_nothing_may_be_left_of_constant_padding_alone():
+    assert F.pad(randn(2, 3), (-1, -2)).shape == (2, 0)
+    with pytest.raises(ShapeError, match="'reflect'"):
+        F.pad(randn(1, 2, 3), (-1, -2), "reflect")
+
+
 def test_infinite_values_and_empty_batches():
     assert np.isneginf(F.pad(randn(2), (1, 0), value=-np.inf).numpy()[0])
     assert F.pad(np.zeros((0, 2, 3), np.float32), (1, 1), "reflect").shape == (0, 2, 5)
@@ -58,7 +64,7 @@ def test_infinite_values_and_empty_batches():
 
 def test_bad_input():
     x = randn(1, 2, 4, 4)
-    for bad in ((1,), (1, 1, 1), (1,) * 10, 1, (-3, -1), (-5, 9)):
+    for bad in ((1,), (1, 1, 1), (1,) * 10, 1, (-3, -2), (-5, 9)):
         with pytest.raises(ShapeError, match="pad: "):
             F.pad(x, bad)
     for bad in ((1.0, 1), (True, 1), ("1", 1)):

@@ -2,10 +2,11 @@ import numpy as np
 import pytest
 
 import fastconv
-from fastconv import Tensor, layers, reference
+from fastconv import Tensor, _kernels, layers, reference
 from fastconv import functional as F
 from fastconv.errors import ShapeError
-from tests.helpers import check_op, randn
+from tests.guard import guarded, guarded_empty
+from tests.helpers import DTYPES, channels_last, check_op, randn
 
 ONE = fastconv.available_isas()[:1]
 
@@ -37,6 +38,30 @@ def test_results_are_channels_last():
     x = randn(2, 8, 4, 6, dtype=np.float32)
     for out in (F.channel_shuffle(x, 2), F.pixel_shuffle(x, 2), F.pixel_unshuffle(x, 2)):
         assert out.numpy().transpose(0, 2, 3, 1).flags.c_contiguous
+
+
+@pytest.mark.parametrize("edge", ["start", "end"])
+def test_copies_between_guard_pages(each_isa, edge):
+    for dtype in DTYPES:
+        for channels in range(1, 2 * _kernels.vector_length(np.dtype(dtype)) + 2):
+            x = guarded(channels_last(randn(2, channels, 3, 2, dtype=dtype)), edge)
+            wide = guarded_empty((2, channels + 3, 3, 2), dtype, edge, channels_last=True)
+            for first in (0, 3):
+                _kernels.copy_channels(x, wide[:, first : first + channels])
+                assert np.array_equal(wide[:, first : first + channels], x)
+            out = guarded_empty(x.shape, dtype, edge, channels_last=True)
+            _kernels.copy_channels(x, out, np.arange(channels)[::-1].copy())
+            assert np.array_equal(out, x[:, ::-1])
+
+
+def test_copies_refuse_what_would_crash():
+    x = channels_last(np.zeros((2, 3, 4, 4), np.float32))
+    for bad in (x[:, :2], x.astype(np.float64), np.zeros((2, 3, 4, 4), np.float32), x[:1]):
+        with pytest.raises(TypeError):
+            _kernels.copy_channels(x, bad)
+    for order in (np.arange(2), np.arange(3, dtype=np.int32), np.arange(6)[::2]):
+        with pytest.raises(TypeError, match="for each channel"):
+            _kernels.copy_channels(x, x.copy(order="K"), order)
 
 
 def test_as_torch():

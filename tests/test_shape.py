@@ -177,6 +177,18 @@ def test_cat_and_stack(dim):
     check_op(lambda *a: F.stack(a, dim), lambda *a: np.stack(a, dim), arrays, isas=ONE)
 
 
+def test_cat_of_channels():
+    arrays = [channels_last(randn(2, n, 3, 4, seed=n)) for n in (3, 0, 1, 17)]
+    wide = channels_last(randn(2, 9, 3, 4))
+    for inputs in (arrays, [arrays[0], wide[:, 2:5]], [arrays[0], randn(2, 2, 3, 4)]):
+        check_op(
+            lambda *a: F.cat(a, 1),
+            lambda *a: reference.cat(*a, dim=1),
+            inputs,
+            lambda g, *a: reference.cat_grad(g, *a, dim=1),
+        )
+
+
 def test_cat_of_different_lengths():
     arrays = [randn(2, 1), randn(2, 0), randn(2, 5)]
     check_op(lambda *a: F.cat(a, 1), lambda *a: np.concatenate(a, 1), arrays, isas=ONE)

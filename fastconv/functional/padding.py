@@ -120,7 +120,7 @@ def _sides(x: np.ndarray, pad: Any) -> list[tuple[int, int]]:
     numbers = [checks.integer(n, "pad", "pad", minimum=-checks.LARGEST) for n in pad]
     sides = [(0, 0)] * (x.ndim - len(pad) // 2) + list(zip(numbers[-2::-2], numbers[::-2], strict=True))
     for axis, (size, (before, after)) in enumerate(zip(x.shape, sides, strict=True)):
-        if size + before + after < (1 if size else 0) or -before > size or -after > size:
+        if size + before + after < 0 or -before > size or -after > size:
             raise ShapeError(f"pad: {before} and {after} elements at axis {axis} leave nothing of shape {x.shape}")
     return sides
 
@@ -143,7 +143,10 @@ def _constant(input: Any, x: np.ndarray, sides: Sequence[tuple[int, int]], value
     for axis, inner in enumerate(kept):
         along = out.swapaxes(0, axis)
         along[: inner.start] = along[inner.stop :] = value
-    out[kept] = x[taken]
+    if x.ndim == 4:
+        _kernels.copy_channels(_kernels.channels_last(x[taken]), out[kept])
+    else:
+        out[kept] = x[taken]
     whole = all(part == slice(0, n) for part, n in zip(taken, x.shape, strict=True))
     x_shape = x.shape
 
@@ -163,7 +166,7 @@ def _mirror(size: int, before: int, after: int, mode: str) -> Matrix | None:
         return None
     first, last = max(-before, 0), size + min(after, 0)
     room = {"reflect": size - 1, "replicate": checks.LARGEST if size else 0, "circular": last - first}[mode]
-    if max(before, after) > room:
+    if max(before, after) > room or size + before + after < 1:
         raise ShapeError(
             f"pad: mode {mode!r} has at most {room} pixels to offer on either side of {size}, got {before}, {after}"
         )

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
-from fastconv import checks
+from fastconv import _kernels, checks
 from fastconv.autograd import as_array, record
 from fastconv.errors import ShapeError
 from fastconv.tensor import Tensor
@@ -49,7 +50,17 @@ def channel_shuffle(input: Any, groups: int) -> Tensor:
     return record(_dealt(x, groups), lambda grad: (_dealt(grad, max(each, 1)),), (input,))
 
 
+@lru_cache(maxsize=64)
+def _dealing(channels: int, groups: int) -> np.ndarray:
+    """Which channel becomes the first, the second and so on."""
+    return np.ascontiguousarray(np.arange(channels, dtype=np.int64).reshape(groups, -1).T).ravel()
+
+
 def _dealt(x: np.ndarray, groups: int) -> np.ndarray:
+    if x.ndim == 4 and x.size:
+        out = _kernels.empty_channels_last(x.shape, x.dtype)
+        _kernels.copy_channels(_kernels.channels_last(x), out, _dealing(x.shape[1], groups))
+        return out
     last = np.moveaxis(x, 1, -1)
     apart = last.reshape(*last.shape[:-1], groups, last.shape[-1] // groups)
     return np.moveaxis(apart.swapaxes(-1, -2).reshape(last.shape), -1, 1)

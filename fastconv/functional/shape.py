@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from fastconv import checks
+from fastconv import _kernels, checks
 from fastconv.autograd import record
 from fastconv.errors import ShapeError
 from fastconv.tensor import Tensor, array_of
@@ -218,8 +218,14 @@ def cat(tensors: Sequence[Any], dim: int = 0) -> Tensor:
         shape = list(first.shape)
         shape[axis] = sum(x.shape[axis] for x in arrays)
         return traced("cat", locals(), shape, first.dtype)
-    ends = np.cumsum([x.shape[axis] for x in arrays])[:-1]
-    return record(np.concatenate(arrays, axis), lambda grad: np.split(grad, ends, axis), tensors)
+    ends = np.cumsum([x.shape[axis] for x in arrays])
+    if axis == 1 and all(x.ndim == 4 and x.dtype.kind == "f" and x.strides[1] == x.itemsize for x in arrays):
+        out = _kernels.empty_channels_last((first.shape[0], int(ends[-1]), *first.shape[2:]), first.dtype)
+        for x, end in zip(arrays, ends, strict=True):
+            _kernels.copy_channels(_kernels.channels_last(x), out[:, end - x.shape[1] : end])
+    else:
+        out = np.concatenate(arrays, axis)
+    return record(out, lambda grad: np.split(grad, ends[:-1], axis), tensors)
 
 
 def concat(tensors: Sequence[Any], dim: int = 0) -> Tensor:

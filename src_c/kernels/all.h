@@ -19,6 +19,7 @@
 #include "gemm.c"
 #include "layout.c"
 #include "prelu.c"
+#include "channels.c"
 #include "conv.c"
 #include "depthwise.c"
 #include "conv_narrow.c"

@@ -48,6 +48,11 @@ static void test_to_channels_last(void) {
     const array x = whole(140 * c), out = empty(70 * c);
     KERNEL(to_channels_last, x.data, stride, shape, out.data);
     KEEP(out);
+    const array wide = whole(70 * (c + 3));
+    const int64_t order[] = {c - 1, c / 2, 0};
+    const fc_image source = view(out, 5, 7, c, 0), target = view(wide, 5, 7, c, 3);
+    KERNEL(copy_channels, source, target, c % 2 ? order : NULL, 2, 5, 7, c % 2 == 0 ? c : c == 1 ? 1 : 3);
+    KEEP(wide);
     forget();
   }
 }
