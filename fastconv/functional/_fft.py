@@ -16,7 +16,7 @@ FFT = 8
 _DIRECT = 0.022  # a product
 _PRODUCT = 0.12  # of two channels at one frequency of a pair of tiles
 _TRANSFORM = 4.2  # a channel's transform, there or back, for each frequency of a pair
-_PACK = 4.5  # a weight's, for each frequency: reckoned in full, as training does it anew in each step
+_PACK = 2.3  # a weight's, for each frequency: reckoned in full, as training does it anew in each step
 _LANES = 16
 
 

@@ -1,8 +1,8 @@
 /* Convolution of many channels by Fourier transforms: the size of tiles, and the weights.
  *
  * The weights of a panel of output channels are transformed with vectors across these channels. They are real, so that
- * half of the frequencies is enough: the others' are the conjugates. Planes are in the transform's own order, digits of
- * the frequency in reverse. */
+ * half of the frequencies is enough: the others' are the conjugates. Two input channels go through one transform, as
+ * real and imaginary parts. Planes are in the transform's own order, digits of the frequency in reverse. */
 
 enum { FFT_MOST_PLANES = 1 << 16 };
 
@@ -96,25 +96,34 @@ static void fft_pack_piece(void *context, ptrdiff_t piece, int worker) {
   const fc_fft_pack *p = context;
   const ptrdiff_t group = piece / p->panels, column = piece % p->panels * FC_PANEL, planes = p->size_y * p->size_x;
   const ptrdiff_t width = panel_width(p->columns, column), taps = p->taps_y * p->taps_x;
-  const real scale = (real)(1 / (double)planes);
+  const real scale = (real)(0.5 / (double)planes); /* half, for the sums of two frequencies */
   real *tile = fc_scratch_part(p->scratch, worker);
   real *to = p->packed + group * packed_group(p->columns, p->halves * 2 * p->depth) + column * p->halves * 2 * p->depth;
-  for (ptrdiff_t k = 0; k < p->depth && !fc_stopping(); k++)
+  for (ptrdiff_t k = 0; k < p->depth && !fc_stopping(); k += 2)
     for (ptrdiff_t v = 0; v < width; v += VL) {
+      const int two = k + 1 < p->depth;
       memset(tile, 0, (size_t)(planes * FFT_STEP) * sizeof(real));
       for (ptrdiff_t tap = 0; tap < taps; tap++) {
         const ptrdiff_t y = (p->size_y - tap / p->taps_x) % p->size_y, x = (p->size_x - tap % p->taps_x) % p->size_x;
         const real *from = p->weight + group * p->group_step + k * p->depth_step + (p->flip ? taps - 1 - tap : tap);
-        for (ptrdiff_t lane = 0; lane < min_size(VL, p->columns - column - v); lane++)
-          tile[(y * p->size_x + x) * FFT_STEP + lane] = from[(column + v + lane) * p->column_step] * scale;
+        real *at = tile + (y * p->size_x + x) * FFT_STEP;
+        for (ptrdiff_t lane = 0; lane < min_size(VL, p->columns - column - v); lane++) {
+          const real *weight = from + (column + v + lane) * p->column_step;
+          at[lane] = weight[0] * scale;
+          if (two) at[VL + lane] = weight[p->depth_step] * scale;
+        }
       }
       fft_plane_forward(tile, p->size_y, p->size_x, p->twiddles_y, p->twiddles_x);
       real *panel = to + k * width + v;
       for (ptrdiff_t f = 0; f < planes; f++)
-        if (p->mirror[f] >= f) {
-          const fc_complex a = c_load(tile + f * FFT_STEP);
-          v_store(panel, a.re);
-          v_store(panel + p->depth * width, v_sub(v_zero(), a.im));
+        if (p->mirror[f] >= f) { /* the parts that are even belong to the first, those that are odd to the second */
+          const fc_complex a = c_load(tile + f * FFT_STEP), b = c_load(tile + p->mirror[f] * FFT_STEP);
+          v_store(panel, v_add(a.re, b.re));
+          v_store(panel + p->depth * width, v_sub(b.im, a.im));
+          if (two) {
+            v_store(panel + width, v_add(a.im, b.im));
+            v_store(panel + (p->depth + 1) * width, v_sub(a.re, b.re));
+          }
           panel += 2 * p->depth * width;
         }
     }
