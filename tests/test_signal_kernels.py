@@ -11,7 +11,7 @@ from fastconv._kernels import Window
 from fastconv.errors import ShapeError
 from fastconv.signal._cost import fft_plan
 from tests.guard import guarded, guarded_empty
-from tests.helpers import DTYPES, ISAS, isa, randn
+from tests.helpers import DTYPES, ISAS, isa, randn, smallints
 
 SPECIAL = [np.nan, np.inf, -np.inf, 3e38, -0.0, 1e-45]
 
@@ -139,6 +139,25 @@ def test_kernels_larger_than_the_array():
         for method in ("direct", "fft"):
             found = signal.convolve2d(x, taps, "same", boundary, method=method)
             np.testing.assert_allclose(found, reference.convolve2d(x, taps, "same", boundary), atol=1e-12)
+
+
+@pytest.mark.parametrize("boundary", ["fill", "wrap", "symm"])
+@pytest.mark.parametrize("stride", [1, 3])
+def test_far_taps_need_no_memory_for_what_is_between(boundary, stride):
+    x, taps = smallints(9, 150), smallints(3, 4, seed=1)
+    for dilation in ((1, 300), (70, 1), (100, 299)):
+        found = signal.convolve2d(x, taps, "same", boundary, 2, stride=stride, dilation=dilation, method="direct")
+        wide = np.zeros([(k - 1) * d + 1 for k, d in zip(taps.shape, dilation, strict=True)])
+        wide[:: dilation[0], :: dilation[1]] = taps
+        np.testing.assert_array_equal(found, reference.convolve2d(x, wide, "same", boundary, 2, stride))
+    for method in ("direct", "auto"):
+        far = signal.convolve2d(x, taps, "same", boundary, 2, dilation=10**6, method=method)
+        assert far.shape == x.shape
+        if boundary == "fill":  # an element meets the fill with every tap but those at its place
+            reached = signal.convolve2d(x, taps[1:2], "same", "fill", 2, dilation=(1, 10**6), method="direct")
+            np.testing.assert_array_equal(far, reached + 2 * (taps.sum() - taps[1].sum()))
+    with pytest.raises(ValueError, match='convolve2d: method "fft" takes no taps that span'):
+        signal.convolve2d(x, taps, "same", boundary, dilation=10**6, method="fft")
 
 
 ONES = np.ones((4, 4))

@@ -20,6 +20,7 @@ _TAP = 0.03
 _TRANSFORM = 6.6  # an element of a pair of tiles in the second-level cache, there and back,
 _FAR = 2.4  # and for each doubling beyond
 _NEAR_BYTES = 512 << 10
+_MOST_ELEMENTS = 2**27  # of a tile: a gigabyte
 _ONE_WAY = 0.55  # the part of it where only rows are transformed
 
 
@@ -30,7 +31,10 @@ def direct_cost(outputs: int, taps: tuple[int, ...], dtype: np.dtype) -> float:
 
 
 def fft_plan(planes: int, out: tuple[int, ...], span: tuple[int, ...], dtype: np.dtype) -> tuple[float, int, int]:
-    """Return cost, height and width of the tiles that serve best; `span` is the size of the dilated taps."""
+    """Return cost, height and width of the tiles that serve best; `span` is the size of the dilated taps.
+
+    The cost is infinite where the taps span more than any tile may.
+    """
     return _plan(planes, out, span, dtype.itemsize, _kernels.vector_length(dtype.name))
 
 
@@ -42,6 +46,8 @@ def _plan(
     heights, widths = (_sizes(count, taps, lanes) for count, taps in zip(out, span, strict=True))
     for height in heights if span[0] > 1 else [lanes]:
         for width in widths:
+            if height * width > _MOST_ELEMENTS:
+                break
             tiles = math.ceil(out[0] / (height - span[0] + 1)) * math.ceil(out[1] / (width - span[1] + 1))
             element = _TRANSFORM + _FAR * max(0.0, math.log2(2 * height * width * itemsize / _NEAR_BYTES))
             element *= itemsize / 4 * (1 if span[0] > 1 else _ONE_WAY)

@@ -18,9 +18,11 @@ __all__ = ["Job", "convolve", "spans", "spread"]
 class Job:
     """Which elements of a convolution are wanted, axis by axis, and how they are to be computed.
 
-    Element i of the result, of `count`, is element ``start + i * stride`` of the full convolution with dilated taps.
+    Element i of the result, of `count`, is element ``start + i * stride`` of the full convolution with dilated taps;
+    `op` is for messages.
     """
 
+    op: str
     start: tuple[int, ...]
     count: tuple[int, ...]
     stride: tuple[int, ...]
@@ -76,6 +78,8 @@ def _planes(x: np.ndarray, taps: np.ndarray, job: Job) -> np.ndarray:
     use_fft = job.method == "fft"
     if job.method == "auto":
         use_fft = cost < direct_cost(len(x) * math.prod(job.count), taps.shape, x.dtype)
+    if use_fft and not high:
+        raise ValueError(f'{job.op}: method "fft" takes no taps that span {span}, "direct" does')
     if x.strides[-1] != x.itemsize or not x.flags.aligned:
         x = x.copy()
     weight = taps[::-1, ::-1].copy()
@@ -138,7 +142,7 @@ def _folded(line: np.ndarray, taps: np.ndarray, job: Job, run: int) -> np.ndarra
     block = np.zeros(high * run, taps.dtype)
     block[len(block) - len(taps) :] = taps
     x = _cut(line, job.start[0] - len(taps) + 1, rows + high - 1, run, 2 * run - 1)
-    wanted = Job((high - 1, run - 1), (rows, run), (1, 1), (1, 1), method="fft")
+    wanted = Job(job.op, (high - 1, run - 1), (rows, run), (1, 1), (1, 1), method="fft")
     return _planes(x[None], block.reshape(high, run), wanted).reshape(-1)[: job.extent[0]]
 
 
@@ -189,7 +193,7 @@ def _merged_cost(x: np.ndarray, span: tuple[int, ...], extent: tuple[int, ...]) 
 def _summed(x: np.ndarray, taps: np.ndarray, job: Job) -> np.ndarray:
     """Sum over the first axis' taps of convolutions over the others."""
     out = np.zeros((len(x), *job.count), x.dtype)
-    rest = Job(job.start[1:], job.count[1:], job.stride[1:], job.dilation[1:], method="direct")
+    rest = Job(job.op, job.start[1:], job.count[1:], job.stride[1:], job.dilation[1:], method="direct")
     for tap, block in enumerate(taps):
         # element start + i * stride - tap * dilation of x meets this tap in output i
         offset, step = job.start[0] - tap * job.dilation[0], job.stride[0]

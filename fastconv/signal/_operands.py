@@ -130,7 +130,7 @@ def _job(
         start = [min(n, s) - 1 for n, s in zip(size, span, strict=True)]
         length = [abs(n - s) + 1 for n, s in zip(size, span, strict=True)]
     count = [(n - 1) // s + 1 for n, s in zip(length, strides, strict=True)]
-    return Job(tuple(start), tuple(count), strides, dilations, method=method)
+    return Job(op, tuple(start), tuple(count), strides, dilations, method=method)
 
 
 def _spread_last(taps: np.ndarray, dilations: tuple[int, ...]) -> np.ndarray:

@@ -107,8 +107,8 @@ static void fft_filter_piece(void *context, ptrdiff_t piece, int worker) {
     fft_inverse(strips + x / VL * strip, f->size_y, FFT_STEP, f->twiddles_y);
   for (int half = 0; half < 2; half++)
     if (fft_store(f, plane, tile[half], half, strips))
-      for (ptrdiff_t y = 0; y < tile[half].rows; y += FILTER_BAND)
-        filter_band(&f->direct, plane, tile[half].y + y, tile[half].y + min_size(tile[half].rows, y + FILTER_BAND),
+      for (ptrdiff_t y = 0; y < tile[half].rows; y += f->direct.band)
+        filter_band(&f->direct, plane, tile[half].y + y, tile[half].y + min_size(tile[half].rows, y + f->direct.band),
                     tile[half].x, tile[half].x + tile[half].columns, scratch);
 }
 

@@ -8,8 +8,9 @@
 enum {
   FILTER_ROWS = 4,
   FILTER_VECTORS = FC_MR >= 8 ? 4 : 2, /* with FILTER_ROWS as many accumulators as leave registers for the rest */
-  FILTER_COPY = 256,                   /* outputs of a row that share a copy */
-  FILTER_BAND = 64                     /* rows of outputs worked on at a time */
+  FILTER_COPY = 256,                   /* outputs of a row that share a copy, */
+  FILTER_BAND = 64,                    /* rows of outputs worked on at a time, */
+  FILTER_BYTES = 4 << 20               /* less of both where their copies would exceed this */
 };
 
 typedef struct {
@@ -17,9 +18,12 @@ typedef struct {
   fc_boundary boundary;
   fc_image in, out;
   const real *weight;
-  ptrdiff_t left, right;   /* outputs left <= x < right have all their taps inside the row */
-  ptrdiff_t rows, bands;   /* of outputs a piece; pieces of a plane */
-  ptrdiff_t run, copy_row; /* elements from one residue to the next, and from one row of a copy to the next */
+  ptrdiff_t left, right; /* outputs left <= x < right have all their taps inside the row */
+  ptrdiff_t rows, bands; /* of outputs a piece; pieces of a plane */
+  ptrdiff_t band, copy;
+  int gather_y, gather_x;  /* the rows, or columns, of every tap are copied, not all from the first to the last */
+  ptrdiff_t copies;        /* rows that a band has at most */
+  ptrdiff_t run, copy_row; /* elements from one residue or tap to the next, and from one row of a copy to the next */
   ptrdiff_t *offset;       /* of every tap of a row */
   real *outside;           /* a row of the boundary's value */
   size_t copy_at;          /* where the copy begins in a worker's scratch memory, after the row pointers */
@@ -106,52 +110,56 @@ FC_INLINE void filter_rows(const int rows, const fc_filter *f, const real *const
   for (; x < columns; x += VL) filter_block(rows, 1, f, row, step, x, min_size(VL, columns - x), out + x, out_step);
 }
 
-/* Points row[i] at input row first + i, or at what the boundary has there, so that output x's first tap is row[i][0].
- */
-static void filter_open(const fc_filter *f, const real *plane, const real **row, real *copy, ptrdiff_t first,
-                        ptrdiff_t count, ptrdiff_t x, ptrdiff_t columns, int direct) {
+/* Lays out a copy of one input row for `columns` outputs from the one whose first tap is at `from`. */
+static void filter_copy(const fc_filter *f, const real *row, ptrdiff_t from, ptrdiff_t columns, real *to, real *line) {
   const fc_window *w = &f->window;
-  const ptrdiff_t from = x * w->stride_x - w->pad_x, span = extent(columns, w->stride_x, w->kw, w->dilation_x);
-  for (ptrdiff_t i = 0; i < count; i++) {
-    const ptrdiff_t y = boundary_index(f->boundary.kind, first + i, w->h);
-    row[i] = y < 0 ? f->outside : plane + y * f->in.row + from;
-    if (direct || y < 0) continue;
-    real *to = copy + i * f->copy_row;
-    if (w->stride_x == 1) {
-      boundary_copy(&f->boundary, plane + y * f->in.row, w->w, from, span, to);
-    } else {
-      real *line = copy + count * f->copy_row;
-      boundary_copy(&f->boundary, plane + y * f->in.row, w->w, from, span, line);
-      for (ptrdiff_t residue = 0; residue < min_size(w->stride_x, span); residue++)
-        for (ptrdiff_t j = residue, at = residue * f->run; j < span; j += w->stride_x) to[at++] = line[j];
-    }
-    row[i] = to;
+  const ptrdiff_t taps = f->gather_x ? w->kw : 1, residues = f->gather_x ? 1 : w->stride_x;
+  const ptrdiff_t span = extent(columns, w->stride_x, f->gather_x ? 1 : w->kw, w->dilation_x);
+  for (ptrdiff_t tap = 0; tap < taps; tap++, to += f->run) {
+    boundary_copy(&f->boundary, row, w->w, from + tap * w->dilation_x, span, w->stride_x == 1 ? to : line);
+    for (ptrdiff_t residue = 0; residue < residues && w->stride_x > 1; residue++)
+      for (ptrdiff_t j = residue, at = residue * f->run; j < span; j += w->stride_x) to[at++] = line[j];
   }
 }
 
-/* Outputs y0 .. y1, x0 .. x1 of a plane, at most FILTER_BAND rows of them. */
+/* Points row[i] at an input row, or at what the boundary has there, so that output x's first tap is row[i][0]. */
+static void filter_open(const fc_filter *f, const real *plane, const real **row, real *copy, ptrdiff_t first,
+                        ptrdiff_t rows, ptrdiff_t x, ptrdiff_t columns, int direct) {
+  const fc_window *w = &f->window;
+  const ptrdiff_t from = x * w->stride_x - w->pad_x;
+  const ptrdiff_t count = f->gather_y ? w->kh * f->band : extent(rows, w->stride_y, w->kh, w->dilation_y);
+  for (ptrdiff_t i = 0; i < count; i++) {
+    if (f->gather_y && i % f->band >= rows) continue;
+    const ptrdiff_t at = f->gather_y ? i % f->band * w->stride_y + i / f->band * w->dilation_y : i;
+    const ptrdiff_t y = boundary_index(f->boundary.kind, first + at, w->h);
+    row[i] = y < 0 ? f->outside : direct ? plane + y * f->in.row + from : copy + i * f->copy_row;
+    if (!direct && y >= 0)
+      filter_copy(f, plane + y * f->in.row, from, columns, copy + i * f->copy_row, copy + f->copies * f->copy_row);
+  }
+}
+
+/* Outputs y0 .. y1, x0 .. x1 of a plane, at most f->band rows of them. */
 static void filter_band(const fc_filter *f, ptrdiff_t plane, ptrdiff_t y0, ptrdiff_t y1, ptrdiff_t x0, ptrdiff_t x1,
                         char *scratch) {
   const fc_window *w = &f->window;
   const real *in = (const real *)f->in.data + plane * f->in.image;
   const real **row = (const real **)scratch;
   real *out = (real *)f->out.data + plane * f->out.image;
-  const ptrdiff_t count = extent(y1 - y0, w->stride_y, w->kh, w->dilation_y), d = w->dilation_y;
+  const ptrdiff_t d = w->dilation_y, block = FILTER_ROWS * d, step = f->gather_y ? f->band : d;
   const int shared = w->stride_y == 1 && w->kh >= FILTER_ROWS - 1; /* rows d apart have input rows in common */
   for (ptrdiff_t x = x0, end; x < x1 && !fc_stopping(); x = end) {
     const int direct = x >= f->left && x < f->right;
-    end = min_size(x1, direct ? f->right : x < f->left ? min_size(f->left, x + FILTER_COPY) : x + FILTER_COPY);
-    filter_open(f, in, row, (real *)(scratch + f->copy_at), y0 * w->stride_y - w->pad_y, count, x, end - x, direct);
+    end = min_size(x1, direct ? f->right : x < f->left ? min_size(f->left, x + f->copy) : x + f->copy);
+    filter_open(f, in, row, (real *)(scratch + f->copy_at), y0 * w->stride_y - w->pad_y, y1 - y0, x, end - x, direct);
     for (ptrdiff_t y = y0; y < y1 && !fc_stopping();) {
-      const ptrdiff_t block = FILTER_ROWS * d;
-      const real *const *first = (const real *const *)row + (y - y0) * w->stride_y;
+      const real *const *first = (const real *const *)row + (y - y0) * (f->gather_y ? 1 : w->stride_y);
       real *to = out + y * f->out.row + x;
       if (shared && y + block <= y1) { /* d blocks, interleaved */
         for (ptrdiff_t i = 0; i < d; i++)
           filter_rows(FILTER_ROWS, f, first + i, d, end - x, to + i * f->out.row, d * f->out.row);
         y += block;
       } else {
-        filter_rows(1, f, first, d, end - x, to, 0);
+        filter_rows(1, f, first, step, end - x, to, 0);
         y++;
       }
     }
@@ -161,24 +169,40 @@ static void filter_band(const fc_filter *f, ptrdiff_t plane, ptrdiff_t y0, ptrdi
 static void filter_piece(void *context, ptrdiff_t piece, int worker) {
   const fc_filter *f = context;
   const ptrdiff_t begin = piece % f->bands * f->rows, end = min_size(f->window.out_h, begin + f->rows);
-  for (ptrdiff_t y = begin; y < end; y += FILTER_BAND)
-    filter_band(f, piece / f->bands, y, min_size(end, y + FILTER_BAND), 0, f->window.out_w,
+  for (ptrdiff_t y = begin; y < end; y += f->band)
+    filter_band(f, piece / f->bands, y, min_size(end, y + f->band), 0, f->window.out_w,
                 fc_scratch_part(f->scratch, worker));
 }
 
-/* Bytes of scratch memory for a worker. */
+/* Cuts bands and copies; returns the bytes of scratch memory for a worker. */
 static size_t filter_plan(fc_filter *f) {
   const fc_window *w = &f->window;
-  const ptrdiff_t reach = (w->kw - 1) * w->dilation_x, span = extent(FILTER_COPY, w->stride_x, w->kw, w->dilation_x);
-  if (w->stride_x == 1) {
-    f->left = min_size(w->out_w, max_size(0, w->pad_x));
-    f->right = max_size(f->left, min_size(w->out_w, w->w + w->pad_x - reach));
+  size_t bytes;
+  f->band = min_size(FILTER_BAND, w->out_h);
+  f->copy = FILTER_COPY;
+  for (;;) {
+    const ptrdiff_t rows = extent(f->band, w->stride_y, w->kh, w->dilation_y);
+    const ptrdiff_t columns = extent(f->copy, w->stride_x, w->kw, w->dilation_x);
+    f->gather_y = f->band * w->kh < rows;
+    f->gather_x = f->copy * w->kw < columns;
+    f->copies = f->gather_y ? f->band * w->kh : rows;
+    f->run = f->gather_x ? f->copy : ceil_div(columns, w->stride_x);
+    const ptrdiff_t line = extent(f->copy, w->stride_x, 1, 1);
+    f->copy_row = f->run * (f->gather_x ? w->kw : w->stride_x);
+    f->copy_row = (ceil_div(max_size(f->copy_row, line) + VL, VL) | 1) * VL;
+    f->copy_at = round64((size_t)f->copies * sizeof(real *));
+    bytes = f->copy_at + (size_t)((f->copies + 1) * f->copy_row) * sizeof(real);
+    if (bytes <= FILTER_BYTES || (f->band <= FILTER_ROWS && f->copy <= VL)) break;
+    if (f->band > FILTER_ROWS)
+      f->band = (f->band + 1) / 2;
+    else
+      f->copy = (f->copy + 1) / 2;
   }
-  f->run = ceil_div(span, w->stride_x);
-  f->copy_row = (ceil_div(f->run * w->stride_x + VL, VL) | 1) * VL;
-  const ptrdiff_t most = extent(min_size(FILTER_BAND, w->out_h), w->stride_y, w->kh, w->dilation_y);
-  f->copy_at = ((size_t)most * sizeof(real *) + 63) / 64 * 64;
-  return f->copy_at + (size_t)((most + 1) * f->copy_row) * sizeof(real);
+  if (w->stride_x == 1 && !f->gather_x) {
+    f->left = min_size(w->out_w, max_size(0, w->pad_x));
+    f->right = max_size(f->left, min_size(w->out_w, w->w + w->pad_x - (w->kw - 1) * w->dilation_x));
+  }
+  return bytes;
 }
 
 /* What all workers read. */
@@ -192,7 +216,7 @@ static void filter_share(fc_filter *f, void *memory) {
   f->outside = (real *)(f->offset + w->kw);
   for (ptrdiff_t tap = 0; tap < w->kw; tap++) {
     const ptrdiff_t at = tap * w->dilation_x;
-    f->offset[tap] = at % w->stride_x * f->run + at / w->stride_x;
+    f->offset[tap] = f->gather_x ? tap * f->run : at % w->stride_x * f->run + at / w->stride_x;
   }
   for (ptrdiff_t i = 0; i < max_size(w->w, f->copy_row); i++) f->outside[i] = (real)f->boundary.fill;
 }
