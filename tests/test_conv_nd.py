@@ -73,7 +73,23 @@ def test_small_integers_bit_for_bit(name, count, data):
     """Sums of small integers are exact, so every order of summation must give the reference's very bits."""
     draw = data.draw
     groups, per_in, per_out = draw(
-        st.sampled_from([(1, 1, 1), (1, 3, 2), (1, 17, 33), (1, 20, 8), (2, 2, 3), (3, 1, 2), (5, 1, 1), (18, 1, 1)])
+        st.sampled_from(
+            [
+                (1, 1, 1),
+                (1, 3, 2),
+                (1, 17, 33),
+                (1, 20, 8),
+                (2, 2, 3),
+                (3, 1, 2),
+                (5, 1, 1),
+                (18, 1, 1),
+                (5, 4, 4),
+                (3, 8, 8),
+                (6, 2, 1),
+                (9, 3, 4),
+                (2, 16, 16),
+            ]
+        )
     )
     shape, weight, options = geometries(draw, count, groups, per_in, per_out)
     batched = draw(st.booleans()) or shape[0] == 0

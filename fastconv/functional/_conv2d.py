@@ -36,14 +36,14 @@ def geometry(axes: Sequence[Axis], batch: int, channels: tuple[int, int], groups
 def _winograd_pays(where: Window, channels: tuple[int, int], groups: int) -> bool:
     """Rule of thumb, by measurement: 3x3, stride 1, enough channels and at least 16 tiles of 4x4.
 
-    A dilated convolution is several of images that are smaller by the dilation.
+    A dilated convolution is several of images that are smaller by the dilation; small groups fill vectors badly else.
     """
     batch, _, *size = where.out_shape
     tiles = [-(-n // (4 * d)) for n, d in zip(size, where.dilation, strict=True)]
     return (
         where.kernel == (3, 3)
         and where.stride == (1, 1)
-        and min(channels) // groups >= 32
+        and min(channels) // groups >= (32 if groups == 1 else 16)
         and batch * tiles[0] * tiles[1] >= 16
         and (where.plain or where.padding_mode == 0)
     )

@@ -50,7 +50,7 @@ static int kernel_conv2d(const fc_conv2d *c, fc_image x, const void *packed, con
                   .low = (real)epilogue->low,
                   .high = (real)epilogue->high,
                   .padding = w->padding};
-  if (is_depthwise(c)) return run_depthwise(&p);
+  if (in_lanes(c, 0)) return run_depthwise(&p);
   const ptrdiff_t pixels = pixels_a_vector(c->out_channels, c->groups, w->dilation_x, w->out_w);
   real bias[VL];
   if (pixels > 1) widen(&p, pixels, bias);
@@ -128,10 +128,10 @@ static int kernel_conv2d_grad_input(const fc_conv2d *c, fc_image grad, const voi
         empty_product(&p);
         continue;
       }
-      if (is_depthwise(c)) {
+      if (in_lanes(c, 1)) {
         const int status = run_depthwise(&p);
         if (status != FC_OK) return status;
-        weights += fy.count * fx.count * c->groups;
+        weights += fy.count * fx.count * w->channels * p.in_channels;
         continue;
       }
       const ptrdiff_t pixels = w->stride_x == 1 ? pixels_a_vector(w->channels, c->groups, fx.step, w->w) : 1;

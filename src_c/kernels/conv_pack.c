@@ -9,7 +9,7 @@ typedef struct {
   ptrdiff_t column_step, depth_step, group_step, group_weights;
   ptrdiff_t taps_y, taps_x, first_y, first_x, every_y, every_x,
       kw; /* ky = first_y + t * every_y, every may be negative */
-  int depthwise;
+  int in_lanes;
   ptrdiff_t pixels, stride_x; /* pixels side by side in a vector, and the taps between their windows */
   ptrdiff_t taps;             /* of the whole kernel */
 } fc_pack;
@@ -70,14 +70,17 @@ static void pack_piece(void *context, ptrdiff_t piece, int worker) {
 }
 
 static int run_pack(fc_pack *p, ptrdiff_t groups) {
-  if (p->depthwise) { /* [tap y][tap x][channel] */
-    p->group_weights = p->taps_y * p->taps_x;
+  if (p->in_lanes) { /* [tap y][tap x][depth][group][column] */
+    real *to = p->packed;
     for (ptrdiff_t ty = 0; ty < p->taps_y; ty++)
-      for (ptrdiff_t tx = 0; tx < p->taps_x; tx++) {
-        const ptrdiff_t tap = (p->first_y + ty * p->every_y) * p->kw + p->first_x + tx * p->every_x;
-        for (ptrdiff_t c = 0; c < groups; c++)
-          p->packed[(ty * p->taps_x + tx) * groups + c] = p->weight[c * p->group_step + tap];
-      }
+      for (ptrdiff_t tx = 0; tx < p->taps_x; tx++)
+        for (ptrdiff_t d = 0; d < p->depth; d++)
+          for (ptrdiff_t group = 0; group < groups; group++) {
+            const real *from = p->weight + group * p->group_step + d * p->depth_step +
+                               (p->first_y + ty * p->every_y) * p->kw + p->first_x + tx * p->every_x;
+            for (ptrdiff_t c = 0; c < p->columns; c++) *to++ = from[c * p->column_step];
+          }
+    p->group_weights = p->taps_y * p->taps_x * p->depth * p->columns;
     return FC_OK;
   }
   p->panels = ceil_div(p->columns, FC_PANEL);
@@ -98,8 +101,8 @@ static int kernel_conv2d_packed_size(const fc_conv2d *c, int backward, ptrdiff_t
   const fc_window *w = &c->window;
   const ptrdiff_t in = w->channels / c->groups, out = c->out_channels / c->groups;
   const ptrdiff_t columns = backward ? in : out, depth = backward ? out : in;
-  if (is_depthwise(c)) {
-    *size = c->groups * w->kh * w->kw;
+  if (in_lanes(c, backward)) {
+    *size = c->groups * w->kh * w->kw * in * out;
     return FC_OK;
   }
   if (backward && is_narrow(c)) {
@@ -140,7 +143,7 @@ static int kernel_conv2d_pack(const fc_conv2d *c, int backward, const void *weig
     return FC_OK;
   }
   fc_pack p = whole_pack(c, backward, weight, packed);
-  p.depthwise = is_depthwise(c);
+  p.in_lanes = in_lanes(c, backward);
   p.pixels = pack_pixels(c, backward);
   p.stride_x = backward ? 1 : w->stride_x;
   if (!backward) return run_pack(&p, c->groups);

@@ -242,7 +242,7 @@ static int kernel_conv2d_grad_weight(const fc_conv2d *c, int winograd, fc_image 
                                 .stride_y = w->stride_y,
                                 .stride_x = w->stride_x}};
   fc_product *p = &job.band;
-  if (is_depthwise(c)) return depthwise_grad_weight(p, grad, grad_weight);
+  if (in_lanes(c, 0)) return depthwise_grad_weight(p, grad, grad_weight);
   job.by_taps = p->in_channels >= FC_MR;
   const int dense = !job.by_taps && grad.pixel == c->out_channels;
   job.pixels = dense ? pixels_a_vector(c->out_channels, c->groups, w->dilation_x, w->out_w) : 1;

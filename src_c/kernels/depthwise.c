@@ -1,19 +1,53 @@
-/* Depthwise convolution: every channel with a filter of its own, vectors across channels.
+/* Depthwise convolution, every channel with a filter of its own, and groups of few channels: vectors across channels.
  *
- * Forward and input gradient are the product over taps of conv.c without a sum over channels; the packed weights are
- * [tap y][tap x][channel]. Where all taps of neighbouring pixels lie inside the image, several pixels share each load
- * of a weight; at the edges, taps outside are left out. */
+ * Forward and input gradient are the product over taps of conv.c; the packed weights are [tap y][tap x][input channel
+ * of the group][output channel]. A vector of output channels holds whole groups, and each of their input channels in
+ * turn is spread over its group's lanes. Where all taps of neighbouring pixels lie inside the image, several pixels
+ * share each load of a weight; at the edges, taps outside are left out. */
 
-enum { DEPTHWISE_PIXELS = 8, DEPTHWISE_ROWS = 8 };
+enum { DEPTHWISE_PIXELS = FC_MR < 8 ? 4 : 8, DEPTHWISE_ROWS = 8, LANE_SUMS = 4, LANE_INPUTS = 8 };
 
-static int is_depthwise(const fc_conv2d *c) {
-  return c->groups > 1 && c->groups == c->window.channels && c->groups == c->out_channels;
+/* How the lanes of an output vector find their inputs: in `sources` vectors, or none where it is the same lane. */
+typedef struct {
+  int sources;
+  ptrdiff_t depth, inputs, outputs; /* input channels of a group; inputs for so many outputs */
+  permutation lane[VL + LANE_SUMS]; /* of the group's first, second, ... input channel */
+} fc_lanes;
+
+/* Whether vectors hold whole groups of `outputs` channels, their inputs being in at most two. More inputs a group take
+ * longer this way than as a product of their own. */
+static int in_lanes(const fc_conv2d *c, int backward) {
+  const ptrdiff_t in = c->window.channels / c->groups, out = c->out_channels / c->groups;
+  const ptrdiff_t inputs = backward ? out : in, outputs = backward ? in : out;
+  if (c->groups == 1) return 0;
+  return (inputs == 1 && outputs == 1) ||
+         (VL % outputs == 0 && inputs <= 2 * outputs && inputs <= min_size(VL, LANE_INPUTS));
+}
+
+static fc_lanes lanes_of(ptrdiff_t inputs, ptrdiff_t outputs) {
+  fc_lanes lanes = {.depth = inputs, .inputs = inputs, .outputs = outputs};
+  if (inputs == 1 && outputs == 1) return lanes;
+  lanes.sources = inputs > outputs ? 2 : 1;
+  for (ptrdiff_t i = 0; i < min_size(VL, inputs); i++) {
+    uint8_t index[VL];
+    for (ptrdiff_t n = 0; n < VL; n++) index[n] = (uint8_t)(n / outputs * inputs + i);
+    lanes.lane[i] = v_permutation(index);
+  }
+  return lanes;
+}
+
+/* The inputs of outputs c .. c + n: at what offset, and how many. */
+FC_INLINE ptrdiff_t lane_inputs(const fc_lanes *lanes, ptrdiff_t n) { return n / lanes->outputs * lanes->inputs; }
+
+FC_INLINE vec lane_spread(const int sources, const fc_lanes *lanes, vec first, vec second, ptrdiff_t i) {
+  return sources == 0 ? first : sources == 1 ? v_pick(first, lanes->lane[i]) : v_permute(first, second, lanes->lane[i]);
 }
 
 /* Outputs x .. x + pixels, of taps y0 .. y1 and x0 .. x1 that lie inside the image for all of them. */
-FC_INLINE void depthwise_pixels(const int pixels, const fc_product *p, const real *row, real *out, ptrdiff_t x,
-                                ptrdiff_t y0, ptrdiff_t y1, ptrdiff_t x0, ptrdiff_t x1) {
-  const ptrdiff_t channels = p->groups, between = p->stride_x * p->in.pixel;
+FC_INLINE void depthwise_pixels(const int pixels, const int sources, const fc_lanes *lanes, const fc_product *p,
+                                const real *row, real *out, ptrdiff_t x, ptrdiff_t y0, ptrdiff_t y1, ptrdiff_t x0,
+                                ptrdiff_t x1) {
+  const ptrdiff_t channels = p->groups * p->out_channels, between = p->stride_x * p->in.pixel;
   for (ptrdiff_t c = 0; c < channels; c += VL) {
     const ptrdiff_t n = min_size(VL, channels - c);
     vec sum[DEPTHWISE_PIXELS];
@@ -22,10 +56,24 @@ FC_INLINE void depthwise_pixels(const int pixels, const fc_product *p, const rea
     for (int i = 0; i < pixels; i++) sum[i] = start;
     for (ptrdiff_t ty = y0; ty < y1; ty++)
       for (ptrdiff_t tx = x0; tx < x1; tx++) {
-        const real *from =
-            row + ty * p->step_y * p->in.row + (x * p->stride_x + p->first_x + tx * p->step_x) * p->in.pixel + c;
-        const real *weight = p->packed + (ty * p->taps_x + tx) * channels + c;
-        if (n == VL) {
+        const real *from = row + ty * p->step_y * p->in.row +
+                           (x * p->stride_x + p->first_x + tx * p->step_x) * p->in.pixel + lane_inputs(lanes, c);
+        const real *weight = p->packed + (ty * p->taps_x + tx) * lanes->depth * channels + c;
+        if (sources) {
+          const ptrdiff_t inputs = lane_inputs(lanes, n);
+          vec first[DEPTHWISE_PIXELS], second[DEPTHWISE_PIXELS];
+          FC_UNROLL(8)
+          for (int i = 0; i < pixels; i++) {
+            first[i] = v_load_n(from + i * between, min_size(VL, inputs));
+            second[i] = sources == 2 ? v_load_n(from + i * between + VL, max_size(0, inputs - VL)) : first[i];
+          }
+          for (ptrdiff_t k = 0; k < lanes->depth; k++, weight += channels) {
+            const vec w = v_load_n(weight, n);
+            FC_UNROLL(8)
+            for (int i = 0; i < pixels; i++)
+              sum[i] = v_fma(lane_spread(sources, lanes, first[i], second[i], k), w, sum[i]);
+          }
+        } else if (n == VL) {
           const vec w = v_load(weight);
           FC_UNROLL(8)
           for (int i = 0; i < pixels; i++) sum[i] = v_fma(v_load(from + i * between), w, sum[i]);
@@ -52,16 +100,21 @@ static void taps_inside(ptrdiff_t *first, ptrdiff_t *last, ptrdiff_t origin, ptr
 }
 
 /* Output (y, x) where taps are padding that is not zero: every tap reads the pixel that stands for it. */
-static void depthwise_padded(const fc_product *p, const real *image, real *out, ptrdiff_t y, ptrdiff_t x) {
-  for (ptrdiff_t c = 0; c < p->groups; c += VL) {
-    const ptrdiff_t n = min_size(VL, p->groups - c);
+static void depthwise_padded(const fc_lanes *lanes, const fc_product *p, const real *image, real *out, ptrdiff_t y,
+                             ptrdiff_t x) {
+  const ptrdiff_t channels = p->groups * p->out_channels;
+  for (ptrdiff_t c = 0; c < channels; c += VL) {
+    const ptrdiff_t n = min_size(VL, channels - c), inputs = lane_inputs(lanes, n);
     vec sum = p->bias ? v_load_n(p->bias + c, n) : v_zero();
     for (ptrdiff_t ty = 0; ty < p->taps_y; ty++)
       for (ptrdiff_t tx = 0; tx < p->taps_x; tx++) {
         const ptrdiff_t from_y = pixel_at(y * p->stride_y + p->first_y + ty * p->step_y, p->in_h, p->padding);
         const ptrdiff_t from_x = pixel_at(x * p->stride_x + p->first_x + tx * p->step_x, p->in_w, p->padding);
-        const real *from = image + from_y * p->in.row + from_x * p->in.pixel + c;
-        sum = v_fma(v_load_n(from, n), v_load_n(p->packed + (ty * p->taps_x + tx) * p->groups + c, n), sum);
+        const real *from = image + from_y * p->in.row + from_x * p->in.pixel + lane_inputs(lanes, c);
+        const real *weight = p->packed + (ty * p->taps_x + tx) * lanes->depth * channels + c;
+        const vec first = v_load_n(from, min_size(VL, inputs)), second = v_load_n(from + VL, max_size(0, inputs - VL));
+        for (ptrdiff_t k = 0; k < lanes->depth; k++, weight += channels)
+          sum = v_fma(lane_spread(lanes->sources, lanes, first, second, k), v_load_n(weight, n), sum);
       }
     if (p->add) sum = v_add(sum, v_load_n(added(p->add, &p->out, out + c), n));
     if (p->clamp) sum = v_min(v_set1(p->high), v_max(v_set1(p->low), sum));
@@ -69,9 +122,7 @@ static void depthwise_padded(const fc_product *p, const real *image, real *out, 
   }
 }
 
-static void depthwise_piece(void *context, ptrdiff_t piece, int worker) {
-  (void)worker;
-  const fc_product *p = context;
+FC_INLINE void depthwise_rows(const int sources, const fc_lanes *lanes, const fc_product *p, ptrdiff_t piece) {
   const ptrdiff_t bands = ceil_div(p->out_h, p->rows), image = piece / bands, begin = piece % bands * p->rows;
   const ptrdiff_t end = min_size(p->out_h, begin + p->rows), reach = (p->taps_x - 1) * p->step_x;
   /* the outputs whose taps all lie inside the row */
@@ -88,79 +139,143 @@ static void depthwise_piece(void *context, ptrdiff_t piece, int worker) {
     ptrdiff_t x = 0;
     while (x < p->out_w)
       if (p->padding != FC_ZEROS && (!whole || x < inner || x >= outer)) {
-        depthwise_padded(p, first, out + x * p->out.pixel, y, x);
+        depthwise_padded(lanes, p, first, out + x * p->out.pixel, y, x);
         x++;
       } else if (x >= inner && x + DEPTHWISE_PIXELS <= outer) {
-        depthwise_pixels(DEPTHWISE_PIXELS, p, row, out, x, y0, y1, 0, p->taps_x);
+        depthwise_pixels(DEPTHWISE_PIXELS, sources, lanes, p, row, out, x, y0, y1, 0, p->taps_x);
         x += DEPTHWISE_PIXELS;
+      } else if (x >= inner && x + 4 <= outer) {
+        depthwise_pixels(4, sources, lanes, p, row, out, x, y0, y1, 0, p->taps_x);
+        x += 4;
       } else {
         taps_inside(&x0, &x1, x * p->stride_x + p->first_x, p->step_x, p->taps_x, p->in_w);
-        depthwise_pixels(1, p, row, out, x, y0, y1, x0, x1);
+        depthwise_pixels(1, sources, lanes, p, row, out, x, y0, y1, x0, x1);
         x++;
       }
   }
 }
 
-static int run_depthwise(fc_product *p) {
-  if (p->batch == 0 || p->out_h <= 0 || p->out_w <= 0) return FC_OK;
-  const double work = (double)p->batch * p->out_h * p->out_w * p->groups * (double)(p->taps_y * p->taps_x);
-  p->rows = min_size(p->out_h, DEPTHWISE_ROWS);
-  return fc_parallel(p->batch * ceil_div(p->out_h, p->rows), work, depthwise_piece, p);
+static void depthwise_piece(void *context, ptrdiff_t piece, int worker) {
+  (void)worker;
+  const fc_product *p = context;
+  const fc_lanes lanes = lanes_of(p->in_channels, p->out_channels);
+  if (lanes.sources == 0)
+    depthwise_rows(0, &lanes, p, piece);
+  else if (lanes.sources == 1)
+    depthwise_rows(1, &lanes, p, piece);
+  else
+    depthwise_rows(2, &lanes, p, piece);
 }
 
-/* One vector of channels and a chunk of the rows: tap by tap, the sum of products with the output gradient. */
+static int run_depthwise(fc_product *p) {
+  if (p->batch == 0 || p->out_h <= 0 || p->out_w <= 0) return FC_OK;
+  const double products = (double)p->groups * p->in_channels * p->out_channels * (double)(p->taps_y * p->taps_x);
+  p->rows = min_size(p->out_h, DEPTHWISE_ROWS);
+  return fc_parallel(p->batch * ceil_div(p->out_h, p->rows), p->batch * p->out_h * p->out_w * products, depthwise_piece,
+                     p);
+}
+
+/* One vector of output channels and a chunk of the rows: tap by tap, the sums of products of the output gradient with
+ * some of the group's input channels at a time. */
 typedef struct {
   fc_product product;
   fc_image grad;
   ptrdiff_t chunks, blocks;
-  real *sums; /* [chunk][tap][channel] */
+  real *sums; /* [chunk][tap][input channel of the group][output channel] */
 } fc_depthwise_weight;
+
+/* Adds a pixel's products with its gradient. */
+FC_INLINE void add_pixel(const int sources, const fc_lanes *lanes, const real *from, ptrdiff_t inputs, vec grad,
+                         ptrdiff_t k, vec *sum) {
+  const vec first = v_load_n(from, min_size(VL, inputs));
+  const vec second = sources == 2 ? v_load_n(from + VL, max_size(0, inputs - VL)) : first;
+  FC_UNROLL(4)
+  for (int i = 0; i < LANE_SUMS; i++) sum[i] = v_fma(lane_spread(sources, lanes, first, second, k + i), grad, sum[i]);
+}
+
+/* The sums for input channels k .. k + LANE_SUMS of the groups in output channels c .. c + n, under one tap; where
+ * there are no sources, those of every LANE_SUMS-th pixel. */
+FC_INLINE void depthwise_weight_sums(const int sources, const fc_lanes *lanes, const fc_depthwise_weight *job,
+                                     ptrdiff_t begin, ptrdiff_t end, ptrdiff_t offset_y, ptrdiff_t offset_x,
+                                     ptrdiff_t c, ptrdiff_t n, ptrdiff_t k, vec *total) {
+  const fc_product *p = &job->product;
+  const ptrdiff_t inputs = lane_inputs(lanes, n), in_step = p->stride_x * p->in.pixel, grad_step = job->grad.pixel;
+  ptrdiff_t first = 0, last = p->out_w;
+  inside(&first, &last, offset_x, p->stride_x, p->in_w);
+  vec sum[LANE_SUMS], odd[LANE_SUMS];
+  FC_UNROLL(4)
+  for (int i = 0; i < LANE_SUMS; i++) sum[i] = odd[i] = v_zero();
+  for (ptrdiff_t row = begin; row < end; row++) {
+    const ptrdiff_t image = row / p->out_h, y = row % p->out_h, from_y = y * p->stride_y + offset_y;
+    if (from_y < 0 || from_y >= p->in_h) continue;
+    const real *in = (const real *)p->in.data + image * p->in.image + from_y * p->in.row + offset_x * p->in.pixel +
+                     lane_inputs(lanes, c);
+    const real *grad = (const real *)job->grad.data + image * job->grad.image + y * job->grad.row + c;
+    ptrdiff_t x = first;
+    if (sources == 0) {
+      for (; x + LANE_SUMS <= last; x += LANE_SUMS) FC_UNROLL(4)
+      for (int i = 0; i < LANE_SUMS; i++)
+        sum[i] = v_fma(v_load_n(in + (x + i) * in_step, n), v_load_n(grad + (x + i) * grad_step, n), sum[i]);
+      for (; x < last; x++) sum[0] = v_fma(v_load_n(in + x * in_step, n), v_load_n(grad + x * grad_step, n), sum[0]);
+      continue;
+    }
+    for (; x + 2 <= last; x += 2) {
+      add_pixel(sources, lanes, in + x * in_step, inputs, v_load_n(grad + x * grad_step, n), k, sum);
+      add_pixel(sources, lanes, in + (x + 1) * in_step, inputs, v_load_n(grad + (x + 1) * grad_step, n), k, odd);
+    }
+    if (x < last) add_pixel(sources, lanes, in + x * in_step, inputs, v_load_n(grad + x * grad_step, n), k, sum);
+  }
+  FC_UNROLL(4)
+  for (int i = 0; i < LANE_SUMS; i++) total[i] = v_add(sum[i], odd[i]);
+}
 
 static void depthwise_weight_piece(void *context, ptrdiff_t piece, int worker) {
   (void)worker;
   const fc_depthwise_weight *job = context;
   const fc_product *p = &job->product;
-  const ptrdiff_t c = piece % job->blocks * VL, chunk = piece / job->blocks, n = min_size(VL, p->groups - c);
+  const ptrdiff_t channels = p->groups * p->out_channels;
+  const ptrdiff_t c = piece % job->blocks * VL, chunk = piece / job->blocks, n = min_size(VL, channels - c);
   const ptrdiff_t rows = p->batch * p->out_h, begin = rows * chunk / job->chunks,
                   end = rows * (chunk + 1) / job->chunks;
+  const fc_lanes lanes = lanes_of(p->in_channels, p->out_channels);
   for (ptrdiff_t tap = 0; tap < p->taps_y * p->taps_x && !fc_stopping(); tap++) {
     const ptrdiff_t offset_y = p->first_y + tap / p->taps_x * p->step_y,
                     offset_x = p->first_x + tap % p->taps_x * p->step_x;
-    ptrdiff_t first = 0, last = p->out_w;
-    inside(&first, &last, offset_x, p->stride_x, p->in_w);
-    vec sum[4] = {v_zero(), v_zero(), v_zero(), v_zero()};
-    for (ptrdiff_t row = begin; row < end; row++) {
-      const ptrdiff_t image = row / p->out_h, y = row % p->out_h, from_y = y * p->stride_y + offset_y;
-      if (from_y < 0 || from_y >= p->in_h) continue;
-      const real *in = (const real *)p->in.data + image * p->in.image + from_y * p->in.row + offset_x * p->in.pixel + c;
-      const real *grad = (const real *)job->grad.data + image * job->grad.image + y * job->grad.row + c;
-      const ptrdiff_t in_step = p->stride_x * p->in.pixel, grad_step = job->grad.pixel;
-      ptrdiff_t x = first;
-      for (; x + 4 <= last; x += 4) FC_UNROLL(4)
-      for (int i = 0; i < 4; i++)
-        sum[i] = v_fma(v_load_n(in + (x + i) * in_step, n), v_load_n(grad + (x + i) * grad_step, n), sum[i]);
-      for (; x < last; x++) sum[0] = v_fma(v_load_n(in + x * in_step, n), v_load_n(grad + x * grad_step, n), sum[0]);
+    real *to = job->sums + (chunk * p->taps_y * p->taps_x + tap) * lanes.depth * channels + c;
+    for (ptrdiff_t k = 0; k < lanes.depth; k += LANE_SUMS) {
+      vec sum[LANE_SUMS];
+      if (lanes.sources == 0) {
+        depthwise_weight_sums(0, &lanes, job, begin, end, offset_y, offset_x, c, n, k, sum);
+        sum[0] = v_add(v_add(sum[0], sum[1]), v_add(sum[2], sum[3]));
+      } else if (lanes.sources == 1) {
+        depthwise_weight_sums(1, &lanes, job, begin, end, offset_y, offset_x, c, n, k, sum);
+      } else {
+        depthwise_weight_sums(2, &lanes, job, begin, end, offset_y, offset_x, c, n, k, sum);
+      }
+      for (ptrdiff_t i = 0; i < min_size(LANE_SUMS, lanes.depth - k); i++)
+        v_store_n(to + (k + i) * channels, sum[i], n);
     }
-    real *to = job->sums + (chunk * p->taps_y * p->taps_x + tap) * p->groups + c;
-    v_store_n(to, v_add(v_add(sum[0], sum[1]), v_add(sum[2], sum[3])), n);
   }
 }
 
 static int depthwise_grad_weight(const fc_product *product, fc_image grad, real *grad_weight) {
-  fc_depthwise_weight job = {.product = *product, .grad = grad, .blocks = ceil_div(product->groups, VL)};
+  fc_depthwise_weight job = {.product = *product, .grad = grad};
   const fc_product *p = &job.product;
-  const ptrdiff_t taps = p->taps_y * p->taps_x;
-  const double work = (double)p->batch * p->out_h * p->out_w * p->groups * (double)taps;
+  const ptrdiff_t taps = p->taps_y * p->taps_x, channels = p->groups * p->out_channels, depth = p->in_channels;
+  const double work = (double)p->batch * p->out_h * p->out_w * channels * (double)(taps * depth);
+  job.blocks = ceil_div(channels, VL);
   job.chunks = max_size(1, min_size(PIECES * 2, p->batch * p->out_h / 8));
-  job.sums = fc_scratch_acquire(1, (size_t)(job.chunks * taps * p->groups) * sizeof(real));
+  job.sums = fc_scratch_acquire(1, (size_t)(job.chunks * taps * depth * channels) * sizeof(real));
   if (!job.sums) return FC_NO_MEMORY;
   const int status = fc_parallel(job.chunks * job.blocks, work, depthwise_weight_piece, &job);
-  for (ptrdiff_t c = 0; status == FC_OK && c < p->groups; c++)
-    for (ptrdiff_t tap = 0; tap < taps; tap++) {
-      real total = 0;
-      for (ptrdiff_t chunk = 0; chunk < job.chunks; chunk++) total += job.sums[(chunk * taps + tap) * p->groups + c];
-      grad_weight[c * taps + tap] = total;
-    }
+  for (ptrdiff_t c = 0; status == FC_OK && c < channels; c++)
+    for (ptrdiff_t k = 0; k < depth; k++)
+      for (ptrdiff_t tap = 0; tap < taps; tap++) {
+        real total = 0;
+        for (ptrdiff_t chunk = 0; chunk < job.chunks; chunk++)
+          total += job.sums[((chunk * taps + tap) * depth + k) * channels + c];
+        grad_weight[(c * depth + k) * taps + tap] = total;
+      }
   fc_scratch_release(job.sums);
   return status;
 }

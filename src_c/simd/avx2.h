@@ -143,6 +143,9 @@ FC_INLINE vec v_permute(vec a, vec b, permutation p) {
   const __m256 from_b = _mm256_permutevar8x32_ps(_mm256_castpd_ps(b), p);
   return _mm256_castps_pd(_mm256_blendv_ps(from_a, from_b, _mm256_castsi256_ps(_mm256_slli_epi32(p, 28))));
 }
+FC_INLINE vec v_pick(vec a, permutation p) {
+  return _mm256_castps_pd(_mm256_permutevar8x32_ps(_mm256_castpd_ps(a), p));
+}
 #else
 FC_INLINE permutation v_permutation(const uint8_t *index) {
   return _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)index));
@@ -151,6 +154,7 @@ FC_INLINE vec v_permute(vec a, vec b, permutation p) {
   const __m256 from_a = _mm256_permutevar8x32_ps(a, p), from_b = _mm256_permutevar8x32_ps(b, p);
   return _mm256_blendv_ps(from_a, from_b, _mm256_castsi256_ps(_mm256_slli_epi32(p, 28)));
 }
+FC_INLINE vec v_pick(vec a, permutation p) { return _mm256_permutevar8x32_ps(a, p); }
 #endif
 
 FC_INLINE real v_sum(vec a) {

@@ -96,6 +96,7 @@ FC_INLINE permutation v_permutation(const uint8_t *index) {
 }
 #endif
 FC_INLINE vec v_permute(vec a, vec b, permutation p) { return V_(permutex2var)(a, p, b); }
+FC_INLINE vec v_pick(vec a, permutation p) { return V_(permutexvar)(p, a); }
 
 FC_INLINE real v_sum(vec a) { return V_(reduce_add)(a); }
 FC_INLINE real v_hmax(vec a) { return V_(reduce_max)(a); }

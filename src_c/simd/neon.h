@@ -119,6 +119,7 @@ FC_INLINE vec v_permute(vec a, vec b, permutation p) {
   const uint8x16x2_t both = {{(uint8x16_t)a, (uint8x16_t)b}};
   return (vec)vqtbl2q_u8(both, p);
 }
+FC_INLINE vec v_pick(vec a, permutation p) { return (vec)vqtbl1q_u8((uint8x16_t)a, p); }
 
 FC_INLINE real v_sum(vec a) { return V_(vaddv)(a); }
 FC_INLINE real v_hmax(vec a) { return V_(vmaxv)(a); }

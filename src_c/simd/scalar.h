@@ -111,6 +111,8 @@ FC_INLINE vec v_select(mask m, vec yes, vec no) { return m ? yes : no; }
 typedef uint8_t permutation;
 FC_INLINE permutation v_permutation(const uint8_t *index) { return *index; }
 FC_INLINE vec v_permute(vec a, vec b, permutation p) { return p ? b : a; }
+/* the same where all are elements of a */
+FC_INLINE vec v_pick(vec a, permutation p) { return (void)p, a; }
 
 /* across a vector */
 FC_INLINE real v_sum(vec a) { return a; }

@@ -154,7 +154,8 @@ static void test_conv2d(void) {
   for (int i = 0; i < 150; i++) {
     fc_conv2d conv = {.window = some_window(5), .out_channels = some_channels(), .groups = 1};
     if (i % 5 == 0) conv.groups = 2, conv.window.channels *= 2, conv.out_channels *= 2;
-    if (i % 5 == 1) conv.groups = conv.out_channels = conv.window.channels; /* depthwise */
+    if (i % 5 == 2) conv.groups = 5, conv.window.channels = conv.out_channels = 20; /* in the lanes of vectors */
+    if (i % 5 == 1) conv.groups = conv.out_channels = conv.window.channels;         /* depthwise */
     if (conv.window.pad_y < conv.window.h && conv.window.pad_x < conv.window.w) conv.window.padding = i % 4;
     try_conv2d(&conv, i % 3);
   }
