@@ -31,6 +31,7 @@ def conv1d(
 
     Examples
     --------
+    >>> import numpy as np
     >>> conv1d(np.arange(5.0)[None, None], np.ones((1, 1, 3)), padding="same").numpy()[0, 0]
     array([1., 3., 6., 9., 7.])
     """
@@ -111,6 +112,7 @@ def conv2d(
 
     Examples
     --------
+    >>> import numpy as np
     >>> image = np.arange(9.0).reshape(1, 1, 3, 3)
     >>> conv2d(image, np.ones((1, 1, 2, 2))).numpy()[0, 0]
     array([[ 8., 12.],
@@ -140,6 +142,7 @@ def conv3d(
 
     Examples
     --------
+    >>> import numpy as np
     >>> conv3d(np.ones((1, 1, 3, 3, 3)), np.ones((1, 1, 3, 3, 3)), padding=1).numpy()[0, 0, 1]
     array([[12., 18., 12.],
            [18., 27., 18.],
