@@ -233,3 +233,25 @@ def test_threads_do_not_change_a_bit():
         fastconv.set_num_threads(before)
     for other in results[1:]:
         assert all(np.array_equal(a, b) for a, b in zip(results[0], other, strict=True))
+
+
+@pytest.mark.parametrize("name", ISAS)
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize(("c", "out"), [(18, 3), (2, 2), (1, 6)])
+def test_a_value_reaches_only_the_pixels_that_see_it(name, value, c, out):
+    x, w = randn(2, c, 7, 16, dtype=np.float32), randn(out, c, 3, 3, dtype=np.float32)
+    x[1, 0, 3, 5] = value
+    grad = randn(2, out, 7, 16, dtype=np.float32)
+    grad[0, 1, 2, 9] = value
+    with isa(name):
+        found, (grad_x,) = run(F.conv2d, [x, w], [0], {"padding": 1, "algorithm": "direct"}, grad)
+    seen = np.zeros(found.shape, bool)
+    seen[1, :, 2:5, 4:7] = True
+    assert np.array_equal(~np.isfinite(found), seen)
+    reached = np.zeros(grad_x.shape, bool)
+    reached[0, :, 1:4, 8:11] = True
+    assert np.array_equal(~np.isfinite(grad_x), reached)
+    clean = np.nan_to_num(x, nan=0, posinf=0)
+    with np.errstate(invalid="ignore"):
+        expected = reference.conv2d(clean.astype(float), w.astype(float), padding=1)
+    assert np.allclose(found[~seen], expected[~seen], rtol=1e-4, atol=1e-4)

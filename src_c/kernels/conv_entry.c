@@ -22,6 +22,50 @@ static void widen(fc_product *p, ptrdiff_t pixels, real *bias) {
   p->out.pixel *= pixels;
 }
 
+typedef struct {
+  const fc_product *product;
+  unsigned char found;
+} fc_search;
+
+static void search_piece(void *context, ptrdiff_t image, int worker) {
+  (void)worker;
+  fc_search *job = context;
+  const fc_product *p = job->product;
+  const ptrdiff_t dense = p->in.pixel == p->in_channels ? p->in_w : 1, n = dense * p->in_channels;
+  vec suspect = v_zero();
+  for (ptrdiff_t y = 0; y < p->in_h; y++)
+    for (ptrdiff_t x = 0; x < p->in_w; x += dense) {
+      const real *from = (const real *)p->in.data + image * p->in.image + y * p->in.row + x * p->in.pixel;
+      ptrdiff_t i = 0;
+      for (; i + VL <= n; i += VL) suspect = v_fma(v_load(from + i), v_zero(), suspect);
+      if (i < n) suspect = v_fma(v_load_n(from + i, n - i), v_zero(), suspect);
+    }
+  if (m_any(v_isnan(suspect))) __atomic_store_n(&job->found, 1, __ATOMIC_RELAXED);
+}
+
+/* The product with pixels that share a vector. Such a vector's inputs meet the zeros that stand for the neighbours'
+ * taps, so that an Inf or a NaN would reach pixels that do not see it: then every pixel has a vector of its own. */
+static int run_sharing(fc_product *p, ptrdiff_t pixels) {
+  fc_search search = {.product = p};
+  if (pixels == 1) return run_product(p);
+  int status = fc_parallel(p->batch, (double)p->batch * p->in_h * p->in_w * p->in_channels, search_piece, &search);
+  if (status != FC_OK) return status;
+  if (!search.found) {
+    real bias[VL];
+    widen(p, pixels, bias);
+    return run_product(p);
+  }
+  const ptrdiff_t kept = p->taps_x * p->in_channels * VL, all = kept + (pixels - 1) * p->stride_x * p->in_channels * VL;
+  real *packed = fc_scratch_acquire(1, (size_t)(p->taps_y * kept) * sizeof(real));
+  if (!packed) return FC_NO_MEMORY;
+  for (ptrdiff_t ty = 0; ty < p->taps_y; ty++)
+    memcpy(packed + ty * kept, p->packed + ty * all, (size_t)kept * sizeof(real));
+  p->packed = packed; /* the first lanes are the first pixel's */
+  status = run_product(p);
+  fc_scratch_release(packed);
+  return status;
+}
+
 static int kernel_conv2d(const fc_conv2d *c, fc_image x, const void *packed, const fc_epilogue *epilogue,
                          fc_image out) {
   const fc_window *w = &c->window;
@@ -51,10 +95,7 @@ static int kernel_conv2d(const fc_conv2d *c, fc_image x, const void *packed, con
                   .high = (real)epilogue->high,
                   .padding = w->padding};
   if (in_lanes(c, 0)) return run_depthwise(&p);
-  const ptrdiff_t pixels = pixels_a_vector(c->out_channels, c->groups, w->dilation_x, w->out_w);
-  real bias[VL];
-  if (pixels > 1) widen(&p, pixels, bias);
-  return run_product(&p);
+  return run_sharing(&p, pixels_a_vector(c->out_channels, c->groups, w->dilation_x, w->out_w));
 }
 
 /* The taps of one axis that reach the input positions r, r + stride, ...: tap `first` and every `every`-th after it. */
@@ -95,7 +136,6 @@ static int kernel_conv2d_grad_input(const fc_conv2d *c, fc_image grad, const voi
                                     fc_image grad_x) {
   const fc_window *w = &c->window;
   const real *weights = packed;
-  real bias[VL];
   if (is_narrow(c)) return narrow_grad_input(c, grad, packed, epilogue, grad_x);
   for (ptrdiff_t ry = 0; ry < w->stride_y && ry < w->h; ry++)
     for (ptrdiff_t rx = 0; rx < w->stride_x && rx < w->w; rx++) {
@@ -135,10 +175,10 @@ static int kernel_conv2d_grad_input(const fc_conv2d *c, fc_image grad, const voi
         continue;
       }
       const ptrdiff_t pixels = w->stride_x == 1 ? pixels_a_vector(w->channels, c->groups, fx.step, w->w) : 1;
-      if (pixels > 1) widen(&p, pixels, bias);
-      const int status = run_product(&p);
+      const int status = run_sharing(&p, pixels);
       if (status != FC_OK) return status;
-      weights += c->groups * packed_group(p.out_channels, p.taps_y * p.taps_x * p.in_channels);
+      const ptrdiff_t shared = w->channels / c->groups * pixels, taps = fy.count * (fx.count + pixels - 1);
+      weights += c->groups * packed_group(shared, taps * p.in_channels);
     }
   return FC_OK;
 }
