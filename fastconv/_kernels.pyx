@@ -215,7 +215,7 @@ def channels_last(cnp.ndarray array not None):
 
 
 def copy_channels(cnp.ndarray x not None, cnp.ndarray out not None, cnp.ndarray order=None):
-    """Copies channels between images of one shape, which may be slices of wider ones; in an `order` (int64), or as is."""
+    """Copies channels between images of one shape, maybe slices of wider ones; in an `order` (int64), or as is."""
     cdef const fc_table *table = table_of(x)
     cdef fc_image source, target
     cdef const int64_t *places = NULL
