@@ -41,6 +41,9 @@ class Hooked:
     _forward_pre_hooks: Mapping[int, _Hook] = {}
     forward: Callable[..., Any]
 
+    def _is_hooked(self) -> bool:
+        return bool(self._forward_hooks or self._forward_pre_hooks)
+
     def register_forward_pre_hook(
         self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False
     ) -> RemovableHandle:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import pairwise
 from typing import Any
 
 from fastconv import checks
@@ -19,8 +18,9 @@ from fastconv.tracing import tracing
 __all__ = ["Branches", "ModuleDict", "ModuleList", "Sequential"]
 
 
-def _hooked(*layers: Module) -> bool:
-    return any(layer._forward_hooks or layer._forward_pre_hooks for layer in layers)
+def _unseen(layer: Module, following: Module) -> bool:
+    """Whether nobody looks at what goes from one layer to the next."""
+    return not (tracing() or layer._is_hooked() or following._is_hooked())
 
 
 class Sequential(Listed):
@@ -56,15 +56,16 @@ class Sequential(Listed):
 
     def forward(self, input: Any) -> Any:
         """Run the layers in order. A ReLU that follows a Conv2d is done on the way, where no hook would see it."""
-        done = None
-        for layer, following in pairwise([*self, None]):
-            if layer is done:
-                done = None
-            elif type(layer) is Conv2d and type(following) is ReLU and not (tracing() or _hooked(layer, following)):
+        layers = iter(self)
+        layer = next(layers, None)
+        while layer is not None:
+            following = next(layers, None)
+            if type(layer) is Conv2d and type(following) is ReLU and _unseen(layer, following):
                 input = layer(input, activation="relu")
-                done = following
+                following = next(layers, None)
             else:
                 input = layer(input)
+            layer = following
         return input
 
     def _part(self, part: list[tuple[str, Module]]) -> Sequential:

@@ -56,7 +56,7 @@ class Module(Hooked):
         try:
             if tracing():
                 return call_traced(self, self._call_hooked, args, kwargs)
-            if self._forward_hooks or self._forward_pre_hooks:
+            if self._is_hooked():
                 return self._call_hooked(args, kwargs)
             return self.forward(*args, **kwargs)
         except (ShapeError, TypeError) as error:
