@@ -1,8 +1,10 @@
 import sys
 
+import numpy as np
 import pytest
 
-from fastconv import errors
+from fastconv import Parameter, Tensor, errors, lr_scheduler, optim
+from fastconv.data import transforms
 
 
 def test_kinds():
@@ -29,3 +31,26 @@ def test_require_tells_a_broken_package_from_a_missing_one(tmp_path, monkeypatch
     with pytest.raises(ModuleNotFoundError, match="no_such_module") as caught:
         errors.require("broken_package", "cli")
     assert not isinstance(caught.value, errors.MissingExtraError)
+
+
+class NoRate(lr_scheduler.LRScheduler):
+    pass
+
+
+class NoUpdate(optim.Optimizer):
+    pass
+
+
+class NoApply(transforms.RandomTransform):
+    pass
+
+
+def test_a_subclass_is_told_what_it_lacks():
+    weight = Parameter(np.ones(1, np.float32))
+    weight.grad = Tensor(np.ones(1, np.float32))
+    with pytest.raises(NotImplementedError, match="NoUpdate defines no update"):
+        NoUpdate([weight], {}).step()
+    with pytest.raises(NotImplementedError, match="NoRate defines no rate"):
+        NoRate(optim.SGD([weight], lr=0.1))
+    with pytest.raises(NotImplementedError, match="NoApply defines no apply"):
+        NoApply()(np.ones((1, 1, 4, 4), np.float32))

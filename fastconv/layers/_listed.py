@@ -72,7 +72,8 @@ class Listed(Module):
         return self._held()[self._position(index)][1]
 
     def _part(self, part: list[tuple[str, Module]]) -> Module:
-        raise NotImplementedError
+        """Make the container that a slice of this one is; every container says what of its own goes along."""
+        raise NotImplementedError(f"{type(self).__name__} defines no _part")
 
     def __setitem__(self, index: int, module: Module) -> None:
         put(self, [(self._names()[self._position(index)], module)])

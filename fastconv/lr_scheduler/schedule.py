@@ -36,7 +36,7 @@ class LRScheduler:
 
     def rate(self, base: float, epoch: int, group: int) -> float:
         """Return the learning rate of a group at step `epoch`, given its initial rate; every schedule defines it."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} defines no rate")
 
     def step(self) -> None:
         """Go to the next step and write the learning rates."""

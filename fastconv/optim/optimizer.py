@@ -70,7 +70,7 @@ class Optimizer:
 
     def update(self, p: Parameter, grad: np.ndarray, group: dict[str, Any]) -> None:
         """Change one parameter, given its gradient in C order; every optimiser defines it."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} defines no update")
 
     # ---- use
 

@@ -99,7 +99,7 @@ class RandomTransform:
 
     def apply(self, images: np.ndarray, keys: np.ndarray) -> np.ndarray:
         """Transform a batch; all that is random about image i follows from ``keys[i]`` (uint64)."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} defines no apply")
 
 
 class Compose(RandomTransform):
