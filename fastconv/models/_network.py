@@ -10,7 +10,7 @@ from fastconv import checks, init
 from fastconv import functional as F
 from fastconv.layers import Conv2d, Linear, Module
 
-__all__ = ["Classifier", "Network", "rescaled"]
+__all__ = ["Classifier", "Network", "Staged", "rescaled"]
 
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -90,6 +90,24 @@ class Network(Module):
             parent, _, name = path.rpartition(".")
             setattr(modules[parent], name, new.train(old.training).to(old.weight.dtype))
         return self
+
+
+class Staged(Network):
+    """Another common form: parts whose names are in `stages`, from images to maps; `avgpool`; `fc`, to scores."""
+
+    stages: list[str]
+    avgpool: Module
+    fc: Module
+
+    def features(self, input: Any) -> Any:
+        """Return the last maps."""
+        for name in self.stages:
+            input = getattr(self, name)(input)
+        return input
+
+    def forward(self, input: Any) -> Any:
+        """Return scores (N, num_classes) for images (N, C, H, W)."""
+        return self.fc(F.flatten(self.avgpool(self.features(input)), 1))
 
 
 class Classifier(Network):

@@ -11,7 +11,7 @@ from typing import Any
 from fastconv import functional as F
 from fastconv.layers import AdaptiveAvgPool2d, AvgPool2d, Dropout, Linear, MaxPool2d, Module, Sequential
 from fastconv.models._blocks import ConvNorm, branches
-from fastconv.models._network import Network
+from fastconv.models._network import Staged
 from fastconv.models._registry import register
 
 __all__ = ["InceptionV2", "inception_v2"]
@@ -46,8 +46,11 @@ def _module(channels: int, row: tuple[Any, ...]) -> Module:
     return branches(**found)
 
 
-class InceptionV2(Network):
-    """A stem and ten inception modules, the third and the eighth of stride 2."""
+class InceptionV2(Staged):
+    """A stem and ten inception modules, the third and the eighth of stride 2.
+
+    The last maps are (N, 1024, H / 32, W / 32).
+    """
 
     def __init__(self, num_classes: int, in_channels: int, dropout: float) -> None:
         self.conv1 = ConvNorm(in_channels, 64, 7, 2, 3)
@@ -63,12 +66,6 @@ class InceptionV2(Network):
         self.avgpool = AdaptiveAvgPool2d(1)
         self.dropout = Dropout(dropout)
         self.fc = Linear(channels, num_classes)
-
-    def features(self, input: Any) -> Any:
-        """Return the last maps, (N, 1024, H / 32, W / 32)."""
-        for name in self.stages:
-            input = getattr(self, name)(input)
-        return input
 
     def forward(self, input: Any) -> Any:
         """Return scores (N, num_classes) for images (N, C, H, W)."""

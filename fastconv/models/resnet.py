@@ -9,9 +9,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from fastconv import functional as F
 from fastconv.layers import AdaptiveAvgPool2d, BatchNorm2d, Conv2d, Linear, MaxPool2d, Module, ReLU, Sequential
-from fastconv.models._network import Network
+from fastconv.models._network import Staged
 from fastconv.models._registry import register
 
 __all__ = [
@@ -122,8 +121,11 @@ class PreActBlock(Module):
         return x + shortcut
 
 
-class ResNet(Network):
-    """A 7x7 convolution and a pool, four stages, each but the first halving the size, and `fc`."""
+class ResNet(Staged):
+    """A 7x7 convolution and a pool, four stages, each but the first halving the size, and `fc`.
+
+    The last maps are (N, C, H / 32, W / 32).
+    """
 
     def __init__(self, row: Row, num_classes: int, in_channels: int, variant: str) -> None:
         block = PreActBlock if variant == "preact" else Block
@@ -146,16 +148,6 @@ class ResNet(Network):
         self.stages = [name for name, _ in self.named_children()]
         self.avgpool = AdaptiveAvgPool2d(1)
         self.fc = Linear(channels, num_classes)
-
-    def features(self, input: Any) -> Any:
-        """Return the last maps, (N, C, H / 32, W / 32)."""
-        for name in self.stages:
-            input = getattr(self, name)(input)
-        return input
-
-    def forward(self, input: Any) -> Any:
-        """Return scores (N, num_classes) for images (N, C, H, W)."""
-        return self.fc(F.flatten(self.avgpool(self.features(input)), 1))
 
 
 @register(variants=VARIANTS)

@@ -11,7 +11,7 @@ import numpy as np
 
 from fastconv import functional as F
 from fastconv.layers import AdaptiveAvgPool2d, BatchNorm2d, Conv2d, Linear, Module, ReLU, Sequential
-from fastconv.models._network import Network
+from fastconv.models._network import Staged
 from fastconv.models._registry import register
 
 __all__ = ["CifarResNet", "plain20", "plain56", "resnet20", "resnet32", "resnet44", "resnet56", "resnet110"]
@@ -56,8 +56,11 @@ class Block(Module):
         return self.relu(x)
 
 
-class CifarResNet(Network):
-    """A 3x3 convolution; three stages of 16, 32 and 64 channels with n blocks each; `fc`: 6 n + 2 layers."""
+class CifarResNet(Staged):
+    """A 3x3 convolution; three stages of 16, 32 and 64 channels with n blocks each; `fc`: 6 n + 2 layers.
+
+    The last maps are (N, 64, H / 4, W / 4).
+    """
 
     def __init__(self, depth: int, num_classes: int, in_channels: int, residual: bool = True) -> None:
         self.conv1 = Conv2d(in_channels, WIDTHS[0], 3, 1, 1, bias=False)
@@ -73,16 +76,6 @@ class CifarResNet(Network):
         self.stages = [name for name, _ in self.named_children()]
         self.avgpool = AdaptiveAvgPool2d(1)
         self.fc = Linear(channels, num_classes)
-
-    def features(self, input: Any) -> Any:
-        """Return the last maps, (N, 64, H / 4, W / 4)."""
-        for name in self.stages:
-            input = getattr(self, name)(input)
-        return input
-
-    def forward(self, input: Any) -> Any:
-        """Return scores (N, num_classes) for images (N, C, H, W)."""
-        return self.fc(F.flatten(self.avgpool(self.features(input)), 1))
 
 
 @register((3, 32, 32), variants=("paper",))

@@ -10,7 +10,7 @@ from typing import Any
 
 from fastconv import functional as F
 from fastconv.layers import AdaptiveAvgPool2d, BatchNorm2d, Conv2d, Linear, MaxPool2d, Module, ReLU, Sequential
-from fastconv.models._network import Network
+from fastconv.models._network import Staged
 from fastconv.models._registry import register
 
 __all__ = ["ShuffleNetV2", "shufflenet_v2_x1_0"]
@@ -47,8 +47,11 @@ class InvertedResidual(Module):
         return F.channel_shuffle(F.cat(halves, 1), 2)
 
 
-class ShuffleNetV2(Network):
-    """A convolution and a pool, `stage2` to `stage4`, `conv5`, `fc`."""
+class ShuffleNetV2(Staged):
+    """A convolution and a pool, `stage2` to `stage4`, `conv5`, `fc`.
+
+    The last maps are (N, 1024, H / 32, W / 32).
+    """
 
     def __init__(self, num_classes: int, in_channels: int) -> None:
         self.conv1 = Sequential(Conv2d(in_channels, 24, 3, 2, 1, bias=False), BatchNorm2d(24), ReLU())
@@ -63,16 +66,6 @@ class ShuffleNetV2(Network):
         self.stages = [name for name, _ in self.named_children()]
         self.avgpool = AdaptiveAvgPool2d(1)
         self.fc = Linear(1024, num_classes)
-
-    def features(self, input: Any) -> Any:
-        """Return the last maps, (N, 1024, H / 32, W / 32)."""
-        for name in self.stages:
-            input = getattr(self, name)(input)
-        return input
-
-    def forward(self, input: Any) -> Any:
-        """Return scores (N, num_classes) for images (N, C, H, W)."""
-        return self.fc(F.flatten(self.avgpool(self.features(input)), 1))
 
 
 @register()
