@@ -29,6 +29,17 @@ def isa(name: str) -> Iterator[None]:
         fastconv.use_isa(before)
 
 
+def thread_counts() -> Iterator[int]:
+    """Yield 1, 2, 3 and 8, each set as the number of threads; afterwards it is what it was."""
+    before = fastconv.get_num_threads()
+    try:
+        for count in (1, 2, 3, 8):
+            fastconv.set_num_threads(count)
+            yield count
+    finally:
+        fastconv.set_num_threads(before)
+
+
 def randn(*shape: int, seed: int = 0, dtype: Any = np.float64) -> np.ndarray:
     """Normal random numbers of a fixed seed, which the shape enters."""
     return np.random.default_rng([seed, *shape]).standard_normal(shape).astype(dtype)

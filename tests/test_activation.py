@@ -5,7 +5,7 @@ from fastconv import Tensor, _kernels, layers, reference
 from fastconv import functional as F
 from fastconv.errors import ShapeError
 from tests.guard import guarded, guarded_empty
-from tests.helpers import DTYPES, ISAS, channels_last, check_op, randn
+from tests.helpers import DTYPES, ISAS, channels_last, check_op, randn, thread_counts
 
 # The functions, each with some options.
 ELEMENTWISE = {
@@ -111,17 +111,12 @@ def test_offsets(each_isa):
 
 def test_thread_counts_give_the_same_bits():
     x = Tensor(randn(300, 700, dtype=np.float32), requires_grad=True)
-    before = _kernels.get_num_threads()
     found = []
-    try:
-        for threads in (1, 2, 3, 8):
-            _kernels.set_num_threads(threads)
-            x.grad = None
-            out = F.softmax(F.tanh(x) + F.sigmoid(x) + F.relu(x))
-            out.backward(x.detach())
-            found.append((out.detach().numpy().tobytes(), x.grad.numpy().tobytes()))
-    finally:
-        _kernels.set_num_threads(before)
+    for _ in thread_counts():
+        x.grad = None
+        out = F.softmax(F.tanh(x) + F.sigmoid(x) + F.relu(x))
+        out.backward(x.detach())
+        found.append((out.detach().numpy().tobytes(), x.grad.numpy().tobytes()))
     assert len(set(found)) == 1
 
 

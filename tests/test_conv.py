@@ -7,11 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import fastconv
 from fastconv import Tensor, layers, reference
 from fastconv import functional as F
 from fastconv.errors import ShapeError
-from tests.helpers import DTYPES, ISAS, check_op, isa, randn, run, smallints
+from tests.helpers import DTYPES, ISAS, check_op, isa, randn, run, smallints, thread_counts
 
 CASES = [  # x, w, options
     ((1, 1, 1, 1), (1, 1, 1, 1), {}),
@@ -221,16 +220,9 @@ def test_against_torch(case):
 def test_threads_do_not_change_a_bit():
     x, w = randn(2, 24, 30, 31, dtype=np.float32), randn(48, 24, 3, 3, dtype=np.float32)
     results = []
-    before = fastconv.get_num_threads()
-    try:
-        for threads in (1, 2, 3, 8):
-            fastconv.set_num_threads(threads)
-            value, grads = run(
-                F.conv2d, [x, w], [0, 1], {"padding": 1, "stride": 1}, np.ones((2, 48, 30, 31), np.float32)
-            )
-            results.append([value, *grads])
-    finally:
-        fastconv.set_num_threads(before)
+    for _ in thread_counts():
+        value, grads = run(F.conv2d, [x, w], [0, 1], {"padding": 1, "stride": 1}, np.ones((2, 48, 30, 31), np.float32))
+        results.append([value, *grads])
     for other in results[1:]:
         assert all(np.array_equal(a, b) for a, b in zip(results[0], other, strict=True))
 

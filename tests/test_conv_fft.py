@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import fastconv
 from fastconv import Parameter, _kernels, no_grad, reference
 from fastconv import functional as F
 from fastconv._kernels import channels_last
@@ -15,7 +14,7 @@ from fastconv.functional._conv2d import geometry
 from fastconv.functional._fft import FFT
 from fastconv.functional._sizes import Axis
 from tests.guard import guarded, guarded_empty
-from tests.helpers import DTYPES, ISAS, check_op, isa, randn
+from tests.helpers import DTYPES, ISAS, check_op, isa, randn, thread_counts
 
 CASES = [
     ((1, 1, 1, 1), (1, 1, 1, 1), {}),
@@ -98,13 +97,9 @@ def test_bits_do_not_depend_on_threads_nor_on_the_batch():
     x, w, b = randn(5, 33, 30, 29, dtype=np.float32), randn(40, 33, 7, 7, dtype=np.float32), randn(40)
     b = b.astype(np.float32)
     x[3, 0, 0, 0] = np.nan  # computed again, and the other images must not notice
-    before, results = fastconv.get_num_threads(), []
-    try:
-        for count in (1, 2, 3, 8):
-            fastconv.set_num_threads(count)
-            results.append(by_fft(x, w, b, padding=3).numpy())
-    finally:
-        fastconv.set_num_threads(before)
+    results = []
+    for _ in thread_counts():
+        results.append(by_fft(x, w, b, padding=3).numpy())
     for each in results[1:]:
         np.testing.assert_array_equal(each, results[0])
     for n in range(len(x)):

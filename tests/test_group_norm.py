@@ -7,7 +7,7 @@ from fastconv import Parameter, Tensor, _kernels, layers, reference
 from fastconv import functional as F
 from fastconv.errors import ShapeError
 from tests.guard import guarded, guarded_empty
-from tests.helpers import DTYPES, channels_last, check_op, randn
+from tests.helpers import DTYPES, channels_last, check_op, randn, thread_counts
 
 LIMIT = {np.float32: 4e-6, np.float64: 2e-14}
 
@@ -220,17 +220,13 @@ def test_guard_pages(each_isa, dtype):
 
 def test_thread_counts_give_the_same_bits():
     x = channels_last(randn(3, 40, 33, 31, dtype=np.float32))
-    before, found = _kernels.get_num_threads(), set()
-    try:
-        for threads in (1, 2, 3, 8):
-            _kernels.set_num_threads(threads)
-            given, group = Tensor(x, requires_grad=True), layers.GroupNorm(4, 40)
-            rows = layers.LayerNorm(40)
-            out = F.local_response_norm(group(given), 5)
-            out = rows(F.permute(out, (0, 2, 3, 1)))
-            out.backward(np.sign(out.detach().numpy()))
-            arrays = (out.detach(), given.grad, group.weight.grad, rows.weight.grad)
-            found.add(b"".join(a.numpy().tobytes() for a in arrays))
-    finally:
-        _kernels.set_num_threads(before)
+    found = set()
+    for _ in thread_counts():
+        given, group = Tensor(x, requires_grad=True), layers.GroupNorm(4, 40)
+        rows = layers.LayerNorm(40)
+        out = F.local_response_norm(group(given), 5)
+        out = rows(F.permute(out, (0, 2, 3, 1)))
+        out.backward(np.sign(out.detach().numpy()))
+        arrays = (out.detach(), given.grad, group.weight.grad, rows.weight.grad)
+        found.add(b"".join(a.numpy().tobytes() for a in arrays))
     assert len(found) == 1

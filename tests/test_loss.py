@@ -5,7 +5,7 @@ from fastconv import Tensor, _kernels, layers, no_grad, reference
 from fastconv import functional as F
 from fastconv.errors import ShapeError
 from tests.guard import guarded, guarded_empty
-from tests.helpers import DTYPES, check_op, misaligned, randn
+from tests.helpers import DTYPES, check_op, misaligned, randn, thread_counts
 
 LIMIT = {np.float32: 4e-6, np.float64: 1e-13}
 
@@ -145,16 +145,12 @@ def test_guard_pages(each_isa, dtype):
 
 def test_thread_counts_give_the_same_bits():
     x, target = randn(5000, 10, dtype=np.float32), labels(5000, 10)
-    before, found = _kernels.get_num_threads(), set()
-    try:
-        for threads in (1, 2, 3, 8):
-            _kernels.set_num_threads(threads)
-            given = Tensor(x, requires_grad=True)
-            loss = F.cross_entropy(given, target, label_smoothing=0.1)
-            loss.backward()
-            found.add((loss.item(), given.grad.numpy().tobytes()))
-    finally:
-        _kernels.set_num_threads(before)
+    found = set()
+    for _ in thread_counts():
+        given = Tensor(x, requires_grad=True)
+        loss = F.cross_entropy(given, target, label_smoothing=0.1)
+        loss.backward()
+        found.add((loss.item(), given.grad.numpy().tobytes()))
     assert len(found) == 1
 
 

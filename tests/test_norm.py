@@ -7,7 +7,7 @@ from fastconv import Parameter, Tensor, _kernels, layers, reference
 from fastconv import functional as F
 from fastconv.errors import ShapeError
 from tests.guard import guarded, guarded_empty
-from tests.helpers import DTYPES, channels_last, check_op, randn
+from tests.helpers import DTYPES, channels_last, check_op, randn, thread_counts
 
 LIMIT = {np.float32: 4e-6, np.float64: 2e-14}
 SHAPES = [
@@ -139,17 +139,13 @@ def test_slices_of_wider_buffers_are_not_copied():
 
 def test_thread_counts_give_the_same_bits():
     x, grad = randn(4, 24, 61, 64, dtype=np.float32), randn(4, 24, 61, 64, seed=1, dtype=np.float32)
-    before, found = _kernels.get_num_threads(), set()
-    try:
-        for threads in (1, 2, 3, 8):
-            _kernels.set_num_threads(threads)
-            given, layer = Tensor(x, requires_grad=True), layers.BatchNorm2d(24)
-            out = layer(given)
-            out.backward(grad)
-            arrays = (out.detach(), given.grad, layer.weight.grad, layer.running_var)
-            found.add(b"".join(a.numpy().tobytes() for a in arrays))
-    finally:
-        _kernels.set_num_threads(before)
+    found = set()
+    for _ in thread_counts():
+        given, layer = Tensor(x, requires_grad=True), layers.BatchNorm2d(24)
+        out = layer(given)
+        out.backward(grad)
+        arrays = (out.detach(), given.grad, layer.weight.grad, layer.running_var)
+        found.add(b"".join(a.numpy().tobytes() for a in arrays))
     assert len(found) == 1
 
 

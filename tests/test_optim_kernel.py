@@ -5,7 +5,7 @@ import pytest
 
 from fastconv import _kernels
 from tests.guard import guarded
-from tests.helpers import DTYPES, randn
+from tests.helpers import DTYPES, randn, thread_counts
 
 # Rule, how many arrays it keeps, which of them it may go without, options.
 RULES = [
@@ -36,16 +36,12 @@ def copies(given):
 @pytest.mark.parametrize(("rule", "kept", "options"), RULES)
 def test_same_bits_in_every_lane_and_thread_count(each_isa, rule, kept, options):
     start, grad, states = arrays(rule, kept, 40_001)
-    before, found = _kernels.get_num_threads(), set()
-    try:
-        for threads in (1, 2, 3, 8):
-            _kernels.set_num_threads(threads)
-            param, state = start.copy(), copies(states)
-            for _ in range(2):
-                _kernels.optim_update(rule, param, grad, state, **options)
-            found.add(b"".join(a.tobytes() for a in (param, *state) if a is not None))
-    finally:
-        _kernels.set_num_threads(before)
+    found = set()
+    for _ in thread_counts():
+        param, state = start.copy(), copies(states)
+        for _ in range(2):
+            _kernels.optim_update(rule, param, grad, state, **options)
+        found.add(b"".join(a.tobytes() for a in (param, *state) if a is not None))
     assert len(found) == 1
     for i in (0, 5, 16_383, 16_384, 40_000):
         part = slice(i, i + 1)
@@ -125,11 +121,7 @@ def test_sum_of_squares(each_isa, dtype):
 
 
 def test_sum_of_squares_for_any_number_of_threads(each_isa):
-    x, before, found = randn(1_000_003).astype(np.float32), _kernels.get_num_threads(), set()
-    try:
-        for threads in (1, 2, 3, 8):
-            _kernels.set_num_threads(threads)
-            found.add(_kernels.sum_squares(x))
-    finally:
-        _kernels.set_num_threads(before)
+    x, found = randn(1_000_003).astype(np.float32), set()
+    for _ in thread_counts():
+        found.add(_kernels.sum_squares(x))
     assert len(found) == 1

@@ -7,7 +7,7 @@ from fastconv import Tensor, _kernels, reference
 from fastconv import functional as F
 from fastconv.functional._window import window
 from tests.guard import guarded, guarded_empty
-from tests.helpers import DTYPES, channels_last, randn
+from tests.helpers import DTYPES, channels_last, randn, thread_counts
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -56,16 +56,12 @@ def test_pixels_at_a_pitch(each_isa, options, channels):
 @pytest.mark.parametrize("shape", [(20, 6, 28, 28), (1, 40, 67, 65)])
 def test_thread_counts_and_batches_give_the_same_bits(options, shape):
     x = randn(*shape, dtype=np.float32)
-    before, found = _kernels.get_num_threads(), set()
-    try:
-        for threads in (1, 2, 3, 8):
-            _kernels.set_num_threads(threads)
-            given = Tensor(x, requires_grad=True)
-            out = F.max_pool2d(given, *options) + F.avg_pool2d(given, *options)
-            out.backward(randn(*out.shape, dtype=np.float32))
-            found.add((out.detach().numpy().tobytes(), given.grad.numpy().tobytes()))
-    finally:
-        _kernels.set_num_threads(before)
+    found = set()
+    for _ in thread_counts():
+        given = Tensor(x, requires_grad=True)
+        out = F.max_pool2d(given, *options) + F.avg_pool2d(given, *options)
+        out.backward(randn(*out.shape, dtype=np.float32))
+        found.add((out.detach().numpy().tobytes(), given.grad.numpy().tobytes()))
     assert len(found) == 1
     alone = Tensor(x[:1], requires_grad=True)
     out_alone = F.max_pool2d(alone, *options) + F.avg_pool2d(alone, *options)

@@ -4,7 +4,7 @@ import pytest
 from fastconv import _kernels
 from fastconv.functional._resample import Matrix, mean_matrix, pick
 from tests.guard import guarded, guarded_empty
-from tests.helpers import DTYPES, randn, smallints
+from tests.helpers import DTYPES, randn, smallints, thread_counts
 
 
 def _dense(matrix):
@@ -37,15 +37,11 @@ def test_every_length_between_guard_pages(each_isa, dtype):
 
 def test_thread_counts_give_the_same_bits():
     matrix, x = mean_matrix(50, 21), randn(3, 50, 333, dtype=np.float32)
-    before, found = _kernels.get_num_threads(), set()
-    try:
-        for threads in (1, 2, 3, 8):
-            _kernels.set_num_threads(threads)
-            out = np.empty((3, 21, 333), np.float32)
-            _apply(matrix, x, out)
-            found.add(out.tobytes())
-    finally:
-        _kernels.set_num_threads(before)
+    found = set()
+    for _ in thread_counts():
+        out = np.empty((3, 21, 333), np.float32)
+        _apply(matrix, x, out)
+        found.add(out.tobytes())
     assert len(found) == 1
 
 

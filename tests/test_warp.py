@@ -10,7 +10,7 @@ from fastconv.data import affine_warp
 from fastconv.errors import ShapeError
 from fastconv.reference.warp import affine_warp as twin
 from tests.guard import guarded, guarded_empty
-from tests.helpers import channels_last, layouts
+from tests.helpers import channels_last, layouts, thread_counts
 
 IDENTITY = np.array([[1.0, 0, 0], [0, 1, 0]])
 
@@ -134,14 +134,9 @@ def test_one_image_alone_gives_the_same_bits(each_isa):
 
 def test_same_bits_for_any_number_of_threads():
     images, matrices = random_case(5, 3, 150, 170, np.float32)
-    before = _kernels.get_num_threads()
-    try:
-        results = []
-        for count in (1, 2, 3, 8):
-            _kernels.set_num_threads(count)
-            results.append(affine_warp(images, matrices))
-    finally:
-        _kernels.set_num_threads(before)
+    results = []
+    for _ in thread_counts():
+        results.append(affine_warp(images, matrices))
     assert_near(results[0], twin(images, matrices), images)
     for result in results[1:]:
         np.testing.assert_array_equal(result, results[0])
