@@ -222,26 +222,9 @@ static void plan_weight_pieces(fc_weight_job *job, double work) {
 
 static int kernel_conv2d_grad_weight(const fc_conv2d *c, int winograd, fc_image x, fc_image grad, void *grad_weight) {
   const fc_window *w = &c->window;
-  fc_weight_job job = {.grad = grad,
-                       .grad_weight = grad_weight,
-                       .band = {.in = x,
-                                .batch = w->batch,
-                                .groups = c->groups,
-                                .in_h = w->h,
-                                .in_w = w->w,
-                                .in_channels = w->channels / c->groups,
-                                .out_h = w->out_h,
-                                .out_w = w->out_w,
-                                .out_channels = c->out_channels / c->groups,
-                                .taps_y = w->kh,
-                                .taps_x = w->kw,
-                                .first_y = -w->pad_y,
-                                .first_x = -w->pad_x,
-                                .step_y = w->dilation_y,
-                                .step_x = w->dilation_x,
-                                .stride_y = w->stride_y,
-                                .stride_x = w->stride_x}};
+  fc_weight_job job = {.grad = grad, .grad_weight = grad_weight, .band = product_of(c, x)};
   fc_product *p = &job.band;
+  p->padding = FC_ZEROS; /* x comes with any other padding around it */
   if (in_lanes(c, 0)) return depthwise_grad_weight(p, grad, grad_weight);
   job.by_taps = p->in_channels >= FC_MR;
   const int dense = !job.by_taps && grad.pixel == c->out_channels;

@@ -51,6 +51,18 @@ FC_INLINE void winograd_transform_tile(const int alpha, const fc_winograd *p, co
   }
 }
 
+/* The pixels of the square of `size` at (y0, x0) of an image of h x w pixels, or of its padding. */
+static void tile_pixels(int size, const real *first, fc_image image, ptrdiff_t y0, ptrdiff_t x0, ptrdiff_t h,
+                        ptrdiff_t w, int padding, const real *zeros, const real **pixel) {
+  ptrdiff_t column[MOST_ALPHA];
+  for (int x = 0; x < size; x++) column[x] = pixel_at(x0 + x, w, padding);
+  for (int y = 0; y < size; y++) {
+    const ptrdiff_t row = pixel_at(y0 + y, h, padding);
+    for (int x = 0; x < size; x++)
+      pixel[y * size + x] = row < 0 || column[x] < 0 ? zeros : first + row * image.row + column[x] * image.pixel;
+  }
+}
+
 static void winograd_load_block(const fc_winograd *p, const fc_winograd_state *state, ptrdiff_t group, ptrdiff_t first,
                                 ptrdiff_t count) {
   for (ptrdiff_t t = 0; t < count; t++) {
@@ -58,14 +70,7 @@ static void winograd_load_block(const fc_winograd *p, const fc_winograd_state *s
     const ptrdiff_t y0 = tile / p->tiles_x % p->tiles_y * p->m + p->first_y, image = tile / p->tiles_x / p->tiles_y;
     const real *in = (const real *)p->in.data + image * p->in.image + group * p->in_channels;
     const real *pixel[MOST_PLANES];
-    ptrdiff_t column[MOST_ALPHA];
-    for (int x = 0; x < p->alpha; x++) column[x] = pixel_at(x0 + x, p->in_w, p->padding);
-    for (int y = 0; y < p->alpha; y++) {
-      const ptrdiff_t row = pixel_at(y0 + y, p->in_h, p->padding);
-      for (int x = 0; x < p->alpha; x++)
-        pixel[y * p->alpha + x] =
-            row < 0 || column[x] < 0 ? state->zeros : in + row * p->in.row + column[x] * p->in.pixel;
-    }
+    tile_pixels(p->alpha, in, p->in, y0, x0, p->in_h, p->in_w, p->padding, state->zeros, pixel);
     if (p->alpha == 6)
       winograd_transform_tile(6, p, pixel, state->inputs + t * p->row);
     else

@@ -110,18 +110,9 @@ static int weight_winograd(const fc_weight_job *job, const fc_weight_part *part,
     for (ptrdiff_t t = 0; t < tiles; t++) {
       const ptrdiff_t y = begin + t / tiles_x * 4, x = t % tiles_x * 4;
       const real *pixel[WEIGHT_POINTS];
-      for (int i = 0; i < 6; i++)
-        for (int j = 0; j < 6; j++) {
-          const ptrdiff_t at_y = y + p->first_y + i, at_x = x + p->first_x + j;
-          const int outside = at_y < 0 || at_y >= p->in_h || at_x < 0 || at_x >= p->in_w;
-          pixel[i * 6 + j] = outside ? zeros : in + at_y * p->in.row + at_x * p->in.pixel;
-        }
+      tile_pixels(6, in, p->in, y + p->first_y, x + p->first_x, p->in_h, p->in_w, FC_ZEROS, zeros, pixel);
       winograd_transform_tile(6, &shape, pixel, inputs + waiting * s.row);
-      for (int i = 0; i < 4; i++)
-        for (int j = 0; j < 4; j++) {
-          const int outside = y + i >= end || x + j >= p->out_w;
-          pixel[i * 4 + j] = outside ? zeros : grad + (y + i) * job->grad.row + (x + j) * job->grad.pixel;
-        }
+      tile_pixels(4, grad, job->grad, y, x, end, p->out_w, FC_ZEROS, zeros, pixel);
       weight_transform_grad(pixel, part->channels, width, grads + waiting * width, s.grad_plane);
       if (++waiting < s.block && (band + 1 < last || t + 1 < tiles)) continue;
       if (fc_stopping()) return 0;
