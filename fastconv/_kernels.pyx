@@ -504,11 +504,13 @@ def winograd_pack(Conv2d conv not None, int m, cnp.ndarray weight not None, bint
     return packed
 
 
-def winograd(Conv2d conv not None, int m, cnp.ndarray x not None, cnp.ndarray weight not None,
-             cnp.ndarray packed not None, cnp.ndarray bias, cnp.ndarray out not None, bint accumulate=False,
-             cnp.ndarray residual=None, tuple clamp=None):
-    """Returns whether `out` is right: not where a value is not finite and was to be accumulated."""
-    cdef const fc_table *table = table_of(x)
+ctypedef int (*winograd_kernel)(const fc_conv2d *, int, fc_image, const void *, const void *, const fc_epilogue *,
+                                fc_image) noexcept nogil
+
+
+cdef bint run_winograd(winograd_kernel kernel, Conv2d conv, int m, cnp.ndarray x, cnp.ndarray weight,
+                       cnp.ndarray packed, cnp.ndarray bias, cnp.ndarray out, bint accumulate, cnp.ndarray residual,
+                       tuple clamp, const fc_table *table) except -1:
     cdef fc_image source, target
     cdef fc_epilogue epilogue
     cdef int status
@@ -518,11 +520,19 @@ def winograd(Conv2d conv not None, int m, cnp.ndarray x not None, cnp.ndarray we
     cdef void *plain = flat(weight, table)
     cdef void *weights = flat(packed, table)
     with nogil:
-        status = table.winograd(&conv.sizes, m, source, plain, weights, &epilogue, target)
+        status = kernel(&conv.sizes, m, source, plain, weights, &epilogue, target)
     if status == FC_NOT_FINITE:
         return False
     check(status)
     return True
+
+
+def winograd(Conv2d conv not None, int m, cnp.ndarray x not None, cnp.ndarray weight not None,
+             cnp.ndarray packed not None, cnp.ndarray bias, cnp.ndarray out not None, bint accumulate=False,
+             cnp.ndarray residual=None, tuple clamp=None):
+    """Returns whether `out` is right: not where a value is not finite and was to be accumulated."""
+    cdef const fc_table *table = table_of(x)
+    return run_winograd(table.winograd, conv, m, x, weight, packed, bias, out, accumulate, residual, clamp, table)
 
 
 def winograd_grad_input(Conv2d conv not None, int m, cnp.ndarray grad not None, cnp.ndarray weight not None,
@@ -530,20 +540,8 @@ def winograd_grad_input(Conv2d conv not None, int m, cnp.ndarray grad not None, 
                         bint accumulate=False):
     """Returns whether `grad_x` is right, as `winograd` does."""
     cdef const fc_table *table = table_of(grad)
-    cdef fc_image source, target
-    cdef fc_epilogue epilogue
-    cdef int status
-    image_of(grad, table, &source)
-    image_of(grad_x, table, &target)
-    epilogue_of(bias, accumulate, None, None, table, &target, &epilogue)
-    cdef void *plain = flat(weight, table)
-    cdef void *weights = flat(packed, table)
-    with nogil:
-        status = table.winograd_grad_input(&conv.sizes, m, source, plain, weights, &epilogue, target)
-    if status == FC_NOT_FINITE:
-        return False
-    check(status)
-    return True
+    return run_winograd(table.winograd_grad_input, conv, m, grad, weight, packed, bias, grad_x, accumulate, None, None,
+                        table)
 
 
 def fft_conv2d_tile(Conv2d conv not None, bint backward=False):
@@ -573,9 +571,13 @@ def fft_conv2d_pack(Conv2d conv not None, cnp.ndarray weight not None, bint back
     return packed
 
 
-def fft_conv2d(Conv2d conv not None, cnp.ndarray x not None, cnp.ndarray weight not None, cnp.ndarray packed not None,
-               cnp.ndarray bias, cnp.ndarray out not None, cnp.ndarray residual=None, tuple clamp=None):
-    cdef const fc_table *table = table_of(x)
+ctypedef int (*fft_kernel)(const fc_conv2d *, fc_image, const void *, const void *, const fc_epilogue *,
+                           fc_image) noexcept nogil
+
+
+cdef int run_fft(fft_kernel kernel, Conv2d conv, cnp.ndarray x, cnp.ndarray weight, cnp.ndarray packed,
+                 cnp.ndarray bias, cnp.ndarray out, cnp.ndarray residual, tuple clamp,
+                 const fc_table *table) except -1:
     cdef fc_image source, target
     cdef fc_epilogue epilogue
     cdef int status
@@ -585,24 +587,20 @@ def fft_conv2d(Conv2d conv not None, cnp.ndarray x not None, cnp.ndarray weight 
     cdef void *plain = flat(weight, table)
     cdef void *weights = flat(packed, table)
     with nogil:
-        status = table.fft_conv2d(&conv.sizes, source, plain, weights, &epilogue, target)
-    check(status)
+        status = kernel(&conv.sizes, source, plain, weights, &epilogue, target)
+    return check(status)
+
+
+def fft_conv2d(Conv2d conv not None, cnp.ndarray x not None, cnp.ndarray weight not None, cnp.ndarray packed not None,
+               cnp.ndarray bias, cnp.ndarray out not None, cnp.ndarray residual=None, tuple clamp=None):
+    cdef const fc_table *table = table_of(x)
+    run_fft(table.fft_conv2d, conv, x, weight, packed, bias, out, residual, clamp, table)
 
 
 def fft_conv2d_grad_input(Conv2d conv not None, cnp.ndarray grad not None, cnp.ndarray weight not None,
                           cnp.ndarray packed not None, cnp.ndarray grad_x not None, cnp.ndarray bias=None):
     cdef const fc_table *table = table_of(grad)
-    cdef fc_image source, target
-    cdef fc_epilogue epilogue
-    cdef int status
-    image_of(grad, table, &source)
-    image_of(grad_x, table, &target)
-    epilogue_of(bias, False, None, None, table, &target, &epilogue)
-    cdef void *plain = flat(weight, table)
-    cdef void *weights = flat(packed, table)
-    with nogil:
-        status = table.fft_conv2d_grad_input(&conv.sizes, source, plain, weights, &epilogue, target)
-    check(status)
+    run_fft(table.fft_conv2d_grad_input, conv, grad, weight, packed, bias, grad_x, None, None, table)
 
 
 def channel_sum(cnp.ndarray grad not None, cnp.ndarray sums not None):
