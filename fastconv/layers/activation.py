@@ -20,7 +20,14 @@ __all__ = [
 ]
 
 
-class ReLU(Module):
+class Inplace(Module):
+    """Base of the activations whose only argument is PyTorch's `inplace`."""
+
+    def __init__(self, inplace: bool = False) -> None:
+        self.inplace = bool(inplace)
+
+
+class ReLU(Inplace):
     """``max(input, 0)``, element by element. See :func:`fastconv.functional.relu`.
 
     Parameters
@@ -33,9 +40,6 @@ class ReLU(Module):
     >>> ReLU()([-1.0, 2.0])
     tensor([0., 2.])
     """
-
-    def __init__(self, inplace: bool = False) -> None:
-        self.inplace = bool(inplace)
 
     def forward(self, input: Any) -> Tensor:
         """Return the positive part of `input`."""
@@ -71,7 +75,7 @@ class Hardtanh(Module):
         return f"min_val={self.min_val:g}, max_val={self.max_val:g}"
 
 
-class ReLU6(Module):
+class ReLU6(Inplace):
     """``min(max(input, 0), 6)``. See :func:`fastconv.functional.relu6`.
 
     Parameters
@@ -84,9 +88,6 @@ class ReLU6(Module):
     >>> ReLU6()([-1.0, 2.0, 7.0])
     tensor([0., 2., 6.])
     """
-
-    def __init__(self, inplace: bool = False) -> None:
-        self.inplace = bool(inplace)
 
     def forward(self, input: Any) -> Tensor:
         """Return `input` between 0 and 6."""

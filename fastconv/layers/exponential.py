@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fastconv import functional as F
+from fastconv.layers.activation import Inplace
 from fastconv.layers.module import Module
 from fastconv.tensor import Tensor
 
@@ -60,7 +61,7 @@ class CELU(ELU):
         return F.celu(input, self.alpha)
 
 
-class SELU(Module):
+class SELU(Inplace):
     """1.0507 times ELU with alpha = 1.6733, which keeps mean 0 and variance 1. See :func:`fastconv.functional.selu`.
 
     Parameters
@@ -73,9 +74,6 @@ class SELU(Module):
     >>> SELU()([-1000.0, 1.0])
     tensor([-1.7581,  1.0507])
     """
-
-    def __init__(self, inplace: bool = False) -> None:
-        self.inplace = bool(inplace)
 
     def forward(self, input: Any) -> Tensor:
         """Return `input`, scaled, its negative elements bent."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fastconv import functional as F
+from fastconv.layers.activation import Inplace
 from fastconv.layers.module import Module
 from fastconv.tensor import Tensor
 
@@ -36,7 +37,7 @@ class GELU(Module):
         return f"approximate={self.approximate!r}"
 
 
-class Hardsigmoid(Module):
+class Hardsigmoid(Inplace):
     """``min(max(input + 3, 0), 6) / 6``. See :func:`fastconv.functional.hardsigmoid`.
 
     Parameters
@@ -50,15 +51,12 @@ class Hardsigmoid(Module):
     tensor([0.  , 0.5 , 0.75])
     """
 
-    def __init__(self, inplace: bool = False) -> None:
-        self.inplace = bool(inplace)
-
     def forward(self, input: Any) -> Tensor:
         """Return a line from 0 at -3 to 1 at 3."""
         return F.hardsigmoid(input)
 
 
-class SiLU(Module):
+class SiLU(Inplace):
     """``input * sigmoid(input)``, also called swish. See :func:`fastconv.functional.silu`.
 
     Parameters
@@ -72,15 +70,12 @@ class SiLU(Module):
     tensor([-0.2689,  0.    ,  0.7311])
     """
 
-    def __init__(self, inplace: bool = False) -> None:
-        self.inplace = bool(inplace)
-
     def forward(self, input: Any) -> Tensor:
         """Return `input`, gated."""
         return F.silu(input)
 
 
-class Hardswish(Module):
+class Hardswish(Inplace):
     """``input * min(max(input + 3, 0), 6) / 6``. See :func:`fastconv.functional.hardswish`.
 
     Parameters
@@ -94,15 +89,12 @@ class Hardswish(Module):
     tensor([-0.   , -0.375,  3.   ])
     """
 
-    def __init__(self, inplace: bool = False) -> None:
-        self.inplace = bool(inplace)
-
     def forward(self, input: Any) -> Tensor:
         """Return `input`, gated."""
         return F.hardswish(input)
 
 
-class Mish(Module):
+class Mish(Inplace):
     """``input * tanh(softplus(input))``. See :func:`fastconv.functional.mish`.
 
     Parameters
@@ -115,9 +107,6 @@ class Mish(Module):
     >>> Mish()([-1.0, 0.0, 1.0])
     tensor([-0.3034,  0.    ,  0.8651])
     """
-
-    def __init__(self, inplace: bool = False) -> None:
-        self.inplace = bool(inplace)
 
     def forward(self, input: Any) -> Tensor:
         """Return `input`, gated."""
