@@ -164,3 +164,29 @@ def test_goals_are_judged_on_their_number_of_threads() -> None:
 )
 def test_seconds_have_three_digits_and_a_unit(value, text) -> None:
     assert report.seconds(value) == text
+
+
+def test_the_means_of_a_group_and_of_its_kinds_are_judged() -> None:
+    case = Case("tiny", "relu", "forward", ((2, 3),), goals=(Goal("ratio", 1.0),), kind="activations")
+    results = [
+        Result("g", case, 1, [Timing("ours", "", 1e-3, 1e-3), Timing("pytorch", "", seconds, seconds)])
+        for seconds in (0.5e-3, 2e-3)
+    ]
+    (found,) = report.tables(results, {"g": 1.5})
+    assert found.notes == [
+        "ratio to best peer: geometric mean 1.00 (≥ 1.50 MISSED), lowest 0.50",
+        "activations, 2 cases: geometric mean 1.00, lowest 0.50",
+        "goals missed: 1 of 2",
+    ]
+    assert "(≥ 1.00 reached)" in report.table("g", 1, results, mean=1.0).notes[0]
+
+
+@pytest.mark.parametrize("mode", ["forward", "both"])
+def test_what_dropout_left_out_is_put_back_before_results_are_compared(mode) -> None:
+    case = Case("tiny", "dropout", mode, ((2, 3),), {"p": 0.2})
+    source = case.arrays()[0] if mode == "forward" else case.gradient((2, 3))
+    thinned = source / np.float32(0.8)
+    whole = thinned.copy()
+    thinned[1] = 0
+    (found,) = case.comparable([thinned])
+    np.testing.assert_array_equal(found, whole)

@@ -85,7 +85,7 @@ def main(arguments: list[str]) -> int:
         print(error, file=sys.stderr)
         return 1
     heads |= {LIBRARIES[name].title: version for name, version in versions.items()}
-    found = report.tables(results)
+    found = report.tables(results, {name: group.mean for name, group in GROUPS.items()})
     if options.json:
         options.json.write_text(json.dumps(report.as_json(heads, results), indent=1) + "\n")
     if options.markdown:

@@ -52,6 +52,10 @@ class Case:
         If not 0, integer labels below this number are the last input.
     flops : float
         Floating-point operations, 0 where a share of the peak says nothing.
+    goals : tuple of Goal
+        What is aimed at.
+    kind : str
+        The family whose cases are also judged together.
     """
 
     name: str
@@ -86,6 +90,14 @@ class Case:
     def gradient(self, shape: tuple[int, ...]) -> np.ndarray:
         """What the result's gradient is: 1 for a loss, otherwise normal numbers."""
         return np.random.default_rng(2).standard_normal(shape, np.float32) if shape else np.ones((), np.float32)
+
+    def comparable(self, arrays: list[np.ndarray]) -> list[np.ndarray]:
+        """Results as they would be without chance: what dropout left out is put back, scaled as what it kept."""
+        if self.op != "dropout":
+            return arrays
+        (found,) = arrays
+        source = self.arrays()[0] if self.mode in ("forward", "tape") else self.gradient(found.shape)
+        return [np.where(found == 0, source / np.float32(1 - self.options["p"]), found)]
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from benchmarks.peers.cases import Case, Goal
+from benchmarks.peers.cases_layers import BATCH
 
 _TWO: dict[str, Any] = {"kernel_size": 2}
 _HALF = {"kernel_size": 3, "stride": 2}
@@ -18,6 +19,7 @@ _POOLS = (
     ("AlexNet", "max_pool2d", 64, 55, _HALF),
     ("AlexNet", "max_pool2d", 192, 27, _HALF),
     ("AlexNet", "max_pool2d", 256, 13, _HALF),
+    ("AlexNet", "adaptive_avg_pool2d", 256, 6, {"output_size": 6}),
     ("GoogLeNet", "max_pool2d", 64, 112, _CEIL),
     ("GoogLeNet", "max_pool2d", 192, 56, _CEIL),
     ("GoogLeNet", "max_pool2d", 192, 28, _SAME),
@@ -26,6 +28,7 @@ _POOLS = (
     ("GoogLeNet", "adaptive_avg_pool2d", 1024, 7, _ONE),
     ("ResNet-50", "max_pool2d", 64, 112, _PAD),
     ("ResNet-50", "adaptive_avg_pool2d", 2048, 7, _ONE),
+    ("MobileNet v2", "adaptive_avg_pool2d", 1280, 7, _ONE),
     ("VGG-16", "max_pool2d", 64, 224, _TWO),
     ("VGG-16", "max_pool2d", 512, 28, _TWO),
     ("DenseNet", "avg_pool2d", 128, 56, _TWO),
@@ -39,8 +42,10 @@ def pool_cases() -> list[Case]:
     for network, op, channels, size, options in _POOLS:
         name = f"{network} {op} 8x{channels}x{size}²" + (" s1" if options is _SAME else "")
         overlaps = op == "max_pool2d" and options is not _TWO
-        shapes = ((8, channels, size, size),)
-        cases.append(Case(name, op, "forward", shapes, options, goals=(Goal("ratio", 1.0),)))
-        goal = Goal("ratio", 2.0 if overlaps else 1.0)
-        cases.append(Case(f"{name}, backward", op, "backward", shapes, options, goals=(goal,)))
+        shapes = ((BATCH, channels, size, size),)
+        for mode in ("forward", "backward"):
+            twice = overlaps and mode == "backward"
+            kind = "overlapping max pooling, backward" if twice else "pooling"
+            goals = (Goal("ratio", 2.0 if twice else 1.0),)
+            cases.append(Case(f"{name}, {mode}", op, mode, shapes, options, goals=goals, kind=kind))
     return cases

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from benchmarks.peers.cases import Case, Goal, conv, lenet
 from benchmarks.peers.cases_conv import other_cases
-from benchmarks.peers.cases_layers import layer_cases
+from benchmarks.peers.cases_layers import activation_cases, loss_cases, norm_cases
 from benchmarks.peers.cases_networks import LAYER_GROUPS
 from benchmarks.peers.cases_optim import optim_cases
 from benchmarks.peers.cases_pool import pool_cases
@@ -65,25 +65,18 @@ def small_cases() -> list[Case]:
 
 
 def op_cases() -> list[Case]:
-    """Every other function, forward and backward, at sizes of LeNet-5, VGG and ResNet."""
-    maps = ((8, 64, 56, 56),)
-    scores = ((256, 1000),)
-    shapes = {
-        "linear 64x400→120": ("linear", ((64, 400), (120, 400), (120,)), {}, 0),
-        "linear 8x4096→1000": ("linear", ((8, 4096), (1000, 4096), (1000,)), {}, 0),
-        "max_pool2d 2x2 8x64x56²": ("max_pool2d", maps, {"kernel_size": 2}, 0),
-        "max_pool2d 3x3 s2 8x64x56²": ("max_pool2d", maps, {"kernel_size": 3, "stride": 2, "padding": 1}, 0),
-        "avg_pool2d 2x2 8x64x56²": ("avg_pool2d", maps, {"kernel_size": 2}, 0),
-        "softmax 256x1000": ("softmax", scores, {"dim": 1}, 0),
-        "log_softmax 256x1000": ("log_softmax", scores, {"dim": 1}, 0),
-        "cross_entropy 256x1000": ("cross_entropy", scores, {}, 1000),
-    }
-    cases = [
-        Case(name if mode == "forward" else f"{name}, {mode}", op, mode, inputs, options, classes=classes)
-        for name, (op, inputs, options, classes) in shapes.items()
-        for mode in ("forward", "both" if classes else "backward")
+    """Everything between convolutions."""
+    return [*pool_cases(), *norm_cases(), *activation_cases(), *loss_cases()]
+
+
+def linear_cases() -> list[Case]:
+    """Fully connected layers of LeNet-5, of VGG-16 for a batch and for an image."""
+    sizes = ((64, 400, 120), (8, 4096, 1000), (1, 4096, 1000))
+    return [
+        Case(f"linear {n}x{i}→{o}, {mode}", "linear", mode, ((n, i), (o, i), (o,)))
+        for n, i, o in sizes
+        for mode in ("forward", "backward")
     ]
-    return [*cases, *pool_cases()]
 
 
 def signal_cases() -> list[Case]:
@@ -103,10 +96,14 @@ def signal_cases() -> list[Case]:
 
 
 class Group(NamedTuple):
-    """Cases, and the contenders beside fastconv that take part unless the command line says otherwise."""
+    """Cases, and the contenders beside fastconv that take part unless the command line says otherwise.
+
+    `mean` is what the geometric mean of the ratios to the best peer shall reach, 0 for no such goal.
+    """
 
     cases: Callable[[], list[Case]]
     contenders: tuple[str, ...]
+    mean: float = 0.0
 
 
 GROUPS = {
@@ -116,7 +113,8 @@ GROUPS = {
     "conv_other": Group(other_cases, ("pytorch",)),
     "direct": Group(direct_cases, ()),
     "grads": Group(grad_cases, ("pytorch",)),
-    "ops": Group(lambda: [*op_cases(), *layer_cases()], ("pytorch", "twin")),
+    "ops": Group(op_cases, ("pytorch",), mean=1.5),
+    "linear": Group(linear_cases, ("pytorch", "twin")),
     "signal": Group(signal_cases, ("opencv", "scipy")),
     **{name: Group(cases, ("pytorch", "onnx_runtime", "openvino")) for name, cases in LAYER_GROUPS.items()},
     "optim": Group(optim_cases, ("pytorch",)),

@@ -8,7 +8,7 @@ import platform
 import shlex
 import statistics
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -70,8 +70,8 @@ def geometric_mean(values: Iterable[float]) -> float:
     return statistics.geometric_mean(values)
 
 
-def table(group: str, threads: int, results: list[Result]) -> Table:
-    """One group on one number of threads; columns that would be empty are left out."""
+def table(group: str, threads: int, results: list[Result], mean: float = 0.0) -> Table:
+    """One group on one number of threads; columns that would be empty are left out. `mean`: the goal of the means."""
     names = [name for name in LIBRARIES if any(t.contender == name for r in results for t in r.timings)]
     metrics = {"ratio": "ratio to best peer", "numpy": "ratio to NumPy"}
     shown = [(metric, title) for metric, title in metrics.items() if any(r.metric(metric) for r in results)]
@@ -88,16 +88,16 @@ def table(group: str, threads: int, results: list[Result]) -> Table:
             row.append(f"{result.case.flops / ours.median / 1e9:.0f}" if ours and result.peak else "–")
             row.append(_number(result, "peak"))
         rows.append(row + [_goal_cell(result)] * judged)
-    notes = [
-        f"{title}: geometric mean {geometric_mean(values):.2f}, lowest {min(values):.2f}"
-        for metric, title in shown
-        if len(values := [value for r in results if (value := r.metric(metric))]) > 1
-    ]
+    notes = []
+    for metric, title in shown:
+        goal = mean if metric == "ratio" else 0.0
+        notes += _means(title, [value for r in results if (value := r.metric(metric))], goal)
     for name in dict.fromkeys(result.case.kind for result in results if result.case.kind):
         values = [value for r in results if r.case.kind == name and (value := r.metric("ratio"))]
-        if values:
-            mean = f"geometric mean {geometric_mean(values):.2f}, lowest {min(values):.2f}"
-            notes.append(f"{name}, {len(values)} layers: {mean}")
+        notes += _means(f"{name}, {len(values)} cases", values)
+    missed = sum(not reached for result in results for _, reached in goals(result))
+    if judged:
+        notes.append(f"goals missed: {missed} of {sum(len(goals(result)) for result in results)}")
     if floating:
         notes.append(f"FMA peak: {max(r.peak for r in results) / 1e9:.0f} GFLOP/s")
     for result in results:
@@ -106,12 +106,21 @@ def table(group: str, threads: int, results: list[Result]) -> Table:
     return Table(f"{group}, {threads} thread{'s' * (threads > 1)}", columns, rows, notes)
 
 
-def tables(results: list[Result]) -> list[Table]:
-    """All groups, in the order they ran."""
+def _means(title: str, values: list[float], goal: float = 0.0) -> list[str]:
+    """A note on the ratios, if there are several."""
+    if len(values) < 2:
+        return []
+    found = geometric_mean(values)
+    judged = f" (≥ {goal:.2f} {'reached' if found >= goal else 'MISSED'})" if goal else ""
+    return [f"{title}: geometric mean {found:.2f}{judged}, lowest {min(values):.2f}"]
+
+
+def tables(results: list[Result], means: Mapping[str, float] | None = None) -> list[Table]:
+    """All groups, in the order they ran; `means` has what the geometric mean of a group shall reach."""
     parts: dict[tuple[str, int], list[Result]] = {}
     for result in results:
         parts.setdefault((result.group, result.threads), []).append(result)
-    return [table(group, threads, part) for (group, threads), part in parts.items()]
+    return [table(group, threads, part, (means or {}).get(group, 0.0)) for (group, threads), part in parts.items()]
 
 
 def _processor() -> str:

@@ -182,7 +182,7 @@ def _prepare(case: Case, team: list[Process], result: Result) -> list[tuple[Proc
                 result.failed[process.contender] = str(error)
                 continue
             for variant, path in files.items():
-                arrays = _load(path)
+                arrays = case.comparable(_load(path))
                 os.unlink(path)
                 if expected is None:
                     expected = arrays
