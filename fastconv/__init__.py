@@ -49,7 +49,10 @@ _LAZY = {
     "visualize",
 }
 
-_LAZY_NAMES = dict.fromkeys(("output_size", "receptive_field", "summary"), "fastconv.graph")
+_LAZY_NAMES = {
+    **dict.fromkeys(("output_size", "receptive_field", "summary"), "fastconv.graph"),
+    **dict.fromkeys(("AlgorithmChoice", "algorithm_of", "algorithm_options"), "fastconv.functional.algorithm"),
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -166,6 +166,8 @@ cdef extern from "fastconv.h" nogil:
     const fc_isa *fc_active_isa()
     int fc_use_isa(const char *name)
     void fc_set_poll(int (*poll)() noexcept nogil)
+    void fc_dry_run(bint dry)
+    size_t fc_scratch_peak()
     int fc_set_num_threads(int n)
     int fc_get_num_threads()
     int FC_OK, FC_NO_MEMORY, FC_INTERRUPTED, FC_NOT_FINITE, FC_MAX_THREADS

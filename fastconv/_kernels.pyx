@@ -294,6 +294,16 @@ def get_num_threads():
     return fc_get_num_threads()
 
 
+def scratch_needed(function):
+    """Bytes of working memory that the kernels called by function() ask for at a time; they compute nothing."""
+    fc_dry_run(True)
+    try:
+        function()
+    finally:
+        fc_dry_run(False)
+    return fc_scratch_peak()
+
+
 # --- windows -----------------------------------------------------------------------------------------------
 
 cdef bint is_plain(value):

@@ -275,6 +275,7 @@ static int run_shared(ptrdiff_t pieces, int limit, fc_piece run, void *context) 
 }
 
 int fc_parallel(ptrdiff_t pieces, double work, fc_piece run, void *context) {
+  if (fc_this_thread.dry) return FC_OK;
   if (fc_this_thread.in_job) return run_alone(pieces, run, context);
 
   int limit = fc_this_thread.promised != 0 ? fc_this_thread.promised : fc_get_num_threads();

@@ -65,4 +65,10 @@ void *fc_scratch_acquire(ptrdiff_t parts, size_t bytes);
 void *fc_scratch_part(void *scratch, ptrdiff_t part);
 void fc_scratch_release(void *scratch);
 
+/* Between fc_dry_run(true) and fc_dry_run(false) this thread's jobs return at once and compute nothing, while scratch
+ * memory is acquired as ever: fc_scratch_peak then tells what a kernel needs, the most bytes that this thread has held
+ * at a time since. */
+void fc_dry_run(bool dry);
+size_t fc_scratch_peak(void);
+
 #endif

@@ -31,7 +31,7 @@ static atomic_size_t cached_bytes;
 
 /* Before part 0 of a scratch block. */
 struct block {
-  _Alignas(64) size_t bytes, pitch;
+  _Alignas(64) size_t bytes, pitch, asked;
 };
 
 int fc_workers(void) {
@@ -86,7 +86,11 @@ void *fc_scratch_acquire(ptrdiff_t parts, size_t bytes) {
     block->bytes = total;
   }
   block->pitch = pitch;
+  block->asked = total;
   fc_this_thread.scratch_held++;
+  fc_this_thread.scratch_bytes += total;
+  if (fc_this_thread.scratch_bytes > fc_this_thread.scratch_peak)
+    fc_this_thread.scratch_peak = fc_this_thread.scratch_bytes;
   return block + 1;
 }
 
@@ -97,6 +101,7 @@ void *fc_scratch_part(void *scratch, ptrdiff_t part) {
 void fc_scratch_release(void *scratch) {
   if (scratch == NULL) return;
   struct block *block = (struct block *)scratch - 1;
+  fc_this_thread.scratch_bytes -= block->asked;
   if (--fc_this_thread.scratch_held == 0 && !fc_this_thread.in_job) fc_this_thread.promised = 0;
   while (!keep_block(block)) { /* no room: the smallest goes, for a larger one serves all that it can serve */
     struct block *other = block->bytes <= CACHED_BYTES ? take_block(0) : NULL;
@@ -109,3 +114,10 @@ void fc_scratch_release(void *scratch) {
     block = larger;
   }
 }
+
+void fc_dry_run(bool dry) {
+  fc_this_thread.dry = dry;
+  if (dry) fc_this_thread.scratch_peak = fc_this_thread.scratch_bytes;
+}
+
+size_t fc_scratch_peak(void) { return fc_this_thread.scratch_peak; }

@@ -15,7 +15,17 @@ from fastconv.functional._padding import fold, pad
 from fastconv.functional._sizes import Axis
 from fastconv.parameter import Parameter
 
-__all__ = ["adjoint", "channel_sum", "geometry", "grad_input", "grad_weight", "packed", "pads", "product"]
+__all__ = [
+    "adjoint",
+    "channel_sum",
+    "geometry",
+    "grad_input",
+    "grad_weight",
+    "packed",
+    "pads",
+    "product",
+    "winograd_doubt",
+]
 
 
 def geometry(axes: Sequence[Axis], batch: int, channels: tuple[int, int], groups: int, mode: str = "zeros") -> Conv2d:
@@ -29,24 +39,27 @@ def geometry(axes: Sequence[Axis], batch: int, channels: tuple[int, int], groups
         *(batch, y.size, x.size, channels[0], y.kernel, x.kernel, y.out, x.out, y.stride, x.stride),
         *(y.before, x.before, y.dilation, x.dilation, PADDING_MODES.index(mode)),
     )
-    conv = Conv2d(where, channels[1], groups, 4 if _winograd_pays(where, channels, groups) else 0, padded)
+    conv = Conv2d(where, channels[1], groups, 0 if winograd_doubt(where, channels, groups) else 4, padded)
     return Conv2d(where, channels[1], groups, FFT, padded) if _fft.pays(conv) else conv
 
 
-def _winograd_pays(where: Window, channels: tuple[int, int], groups: int) -> bool:
-    """Rule of thumb, by measurement: 3x3, stride 1, enough channels and at least 16 tiles of 4x4.
+def winograd_doubt(where: Window, channels: tuple[int, int], groups: int) -> str:
+    """Say why Winograd's algorithm is slower than direct convolution, by rule of thumb; nothing where it is faster.
 
     A dilated convolution is several of images that are smaller by the dilation; small groups fill vectors badly else.
     """
     batch, _, *size = where.out_shape
     tiles = [-(-n // (4 * d)) for n, d in zip(size, where.dilation, strict=True)]
-    return (
-        where.kernel == (3, 3)
-        and where.stride == (1, 1)
-        and min(channels) // groups >= (32 if groups == 1 else 16)
-        and batch * tiles[0] * tiles[1] >= 16
-        and (where.plain or where.padding_mode == 0)
-    )
+    least = 32 if groups == 1 else 16
+    if where.kernel != (3, 3):
+        return "the kernel is not 3x3"
+    if where.stride != (1, 1):
+        return "the stride is not 1"
+    if min(channels) // groups < least:
+        return f"there are fewer than {least} channels"
+    if batch * tiles[0] * tiles[1] < 16:
+        return "there are fewer than 16 tiles of 4x4 outputs"
+    return "" if where.plain or where.padding_mode == 0 else "the dilated input's padding is not of zeros"
 
 
 def packed(conv: Conv2d, tile: int, backward: bool, w: np.ndarray, weight: Any, tap: int = 0) -> np.ndarray:

@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from fastconv import _kernels, checks
+from fastconv import checks
 from fastconv._kernels import keep_convolution, known_convolution
-from fastconv.autograd import as_array, needs_grad, record
+from fastconv.autograd import as_array, is_grad_enabled, needs_grad, record
 from fastconv.errors import ShapeError
 from fastconv.functional import _conv2d, _conv3d, _im2col
+from fastconv.functional._choice import IM2COL, Plan, choose, preferred
+from fastconv.functional._choice import options as options_now
 from fastconv.functional._epilogue import clamp_grad, clamp_of, finish, residual_of
-from fastconv.functional._fft import FFT, serves
 from fastconv.functional._sizes import UNIT, check_shapes, convolution_axes, transposed_axes
 from fastconv.functional._weights import check_unwritten, stamp
 from fastconv.tensor import Tensor, wrap
 from fastconv.tracing import traced, tracing
 
-__all__ = ["ALGORITHMS", "convolve"]
+__all__ = ["convolve", "plan_of"]
 
-ALGORITHMS = ("auto", "direct", "im2col", "winograd", "fft")
 _INPUTS = ("input", "weight", "bias")
 _OPTIONS = ("stride", "padding", "dilation", "groups", "padding_mode", "algorithm")
 _TRANSPOSED = ("stride", "padding", "output_padding", "groups", "dilation", "algorithm")
+_NONE = (False, False, False)
 
 
 def convolve(
@@ -39,60 +41,59 @@ def convolve(
     """Convolve along the last `count` axes.
 
     `inputs` and `options` are in the order of the public functions. A transposed convolution is the adjoint of the
-    convolution whose sizes `_geometry` returns: its input has that one's output's shape.
+    convolution whose sizes its plan holds: its input has that one's output's shape.
     """
     input, weight, bias = inputs
     x = as_array(input, op, "input")
     w = as_array(weight, op, "weight")
     b = None if bias is None else as_array(bias, op, "bias")
-    shape, weight_shape = x.shape, w.shape
-    arguments = (op, shape, weight_shape, options)
-    conv = known_convolution(arguments)
-    if conv is None:
-        conv = _geometry(op, count, shape, weight_shape, options, transposed)
-        keep_convolution(arguments, conv)
+    arguments = (op, x.shape, w.shape, options, algorithm)
+    plan = known_convolution(arguments)
+    if plan is None:
+        plan = plan_of(arguments, count, transposed)
     if x.dtype is not w.dtype:
         checks.same_dtype(op, x, "input", w, "weight")
-    in_shape, out_shape = (conv.out_shape, conv.shape) if transposed else (conv.shape, conv.out_shape)
-    if b is not None and (b.shape != out_shape[1:2] or b.dtype is not w.dtype or not b.flags.c_contiguous):
-        b = _bias(op, b, w, out_shape[1])
+    if b is not None and (b.shape != plan.bias_shape or b.dtype is not w.dtype or not b.flags.c_contiguous):
+        b = _bias(op, b, w, *plan.bias_shape)
     clamp = None if activation is None else clamp_of(op, activation)
-    tile = conv.winograd_tile if algorithm == "auto" else _choose(op, conv, algorithm, transposed)
-    lifted = shape != in_shape  # by unit axes
-    result = (*shape[: -count - 1], out_shape[1], *out_shape[-count:]) if lifted else out_shape
-    r = None if residual is None else residual_of(op, residual, result, x)
+    r = None if residual is None else residual_of(op, residual, plan.result, x)
     if tracing():
         names = (*_INPUTS, *(_TRANSPOSED if transposed else _OPTIONS))
         given = dict(zip(names, (*inputs, *options, algorithm), strict=True))
         if op == "conv2d":
             given |= {"residual": residual, "activation": activation}
-        return traced(op, given, result, x.dtype)
+        return traced(op, given, plan.result, x.dtype)
+    conv, tile, lifted = plan.conv, plan.tile, plan.lifted
     if lifted:
-        x, w = x.reshape(in_shape), w.reshape(conv.weight_shape)
-        r = None if r is None else r.reshape(out_shape)
-    engine = _conv2d if count < 3 else _conv3d
-    wants = (needs_grad(input), needs_grad(weight), needs_grad(bias))
+        x, w = x.reshape(plan.in_shape), w.reshape(conv.weight_shape)
+        r = None if r is None else r.reshape(plan.out_shape)
+    if options_now.altered:
+        tile = choose(op, plan, algorithm, x.dtype, "value", lambda t: plan.product(conv, t, x, w, b, weight), weight)
+    wants = (needs_grad(input), needs_grad(weight), needs_grad(bias)) if is_grad_enabled() else _NONE
     by_columns = None
-    if tile < 0:
+    if tile == IM2COL:
         out, by_columns = _im2col.convolve(conv, x, w, b, wants)
         finish(out, r, clamp)
     elif r is not None or clamp is not None:
         out = _conv2d.product(conv, tile, x, w, b, weight, r, clamp)
     else:
-        forward = engine.adjoint if transposed else engine.product
-        out = forward(conv, tile, x, w, b, weight)
+        out = plan.product(conv, tile, x, w, b, weight)
     held = out if clamp is not None else None
     if lifted:
-        out = out.reshape(result)
+        out = out.reshape(plan.result)
     if not any(wants) and not needs_grad(residual):
         return wrap(out)
     mark = stamp(weight) if wants[0] else None
     w = np.ascontiguousarray(w)
 
+    def best(direction: str, run: Callable[[int], Any]) -> int:
+        timed = options_now.options.autotune and algorithm == "auto"
+        return choose(op, plan, algorithm, x.dtype, direction, run) if timed else tile
+
     def backward(grad: np.ndarray) -> tuple[np.ndarray | None, ...]:
         check_unwritten(op, mark)
         if lifted:
-            grad = grad.reshape(out_shape)
+            grad = grad.reshape(plan.out_shape)
         if held is not None and clamp is not None:
             grad = clamp_grad(held, clamp, grad)
         grad_r = grad
@@ -100,26 +101,23 @@ def convolve(
             grad_x, grad_w, grad_b = by_columns(grad)
         else:
             grad_x = grad_w = None
-            if wants[0] and transposed:
-                grad_x = engine.product(conv, tile, grad, w, None, None)
-            elif wants[0]:
-                grad_x = engine.grad_input(conv, tile, grad, w)
+            if wants[0]:
+                grad_x = plan.grad_input(best("input", lambda t: plan.grad_input(t, grad, w)), grad, w)
             if wants[1]:
-                grad_w = engine.grad_weight(conv, tile, *((grad, x) if transposed else (x, grad)))
-            grad_b = engine.channel_sum(grad) if wants[2] else None
+                grad_w = plan.grad_weight(best("weight", lambda t: plan.grad_weight(t, x, grad)), x, grad)
+            grad_b = plan.channel_sum(grad) if wants[2] else None
         if lifted:
-            grad_x = None if grad_x is None else grad_x.reshape(shape)
-            grad_w = None if grad_w is None else grad_w.reshape(weight_shape)
-            grad_r = grad_r.reshape(result)
+            grad_x = None if grad_x is None else grad_x.reshape(plan.shape)
+            grad_w = None if grad_w is None else grad_w.reshape(plan.weight_shape)
+            grad_r = grad_r.reshape(plan.result)
         return (grad_x, grad_w, grad_b) if residual is None else (grad_x, grad_w, grad_b, grad_r)
 
     return record(out, backward, inputs if residual is None else (*inputs, residual))
 
 
-def _geometry(
-    op: str, count: int, shape: tuple[int, ...], weight: tuple[int, ...], options: tuple, transposed: bool
-) -> Any:
-    """Sizes of a convolution, checked."""
+def plan_of(arguments: tuple, count: int, transposed: bool = False) -> Plan:
+    """Return the plan for (op, shape, shape of the weights, options, algorithm), all checked, and keep it for later."""
+    op, shape, weight, options, algorithm = arguments
     mode = "zeros"
     if transposed:
         stride, padding, output_padding, groups, dilation = options
@@ -135,7 +133,10 @@ def _geometry(
         mode = "zeros"
     batch = shape[0] if len(shape) == count + 2 else 1
     make = _conv2d.geometry if count < 3 else _conv3d.Conv3d
-    return make([UNIT] * (2 - count) + axes, batch, channels, groups, mode)
+    conv = make([UNIT] * (2 - count) + axes, batch, channels, groups, mode)
+    plan = Plan(conv, shape, weight, transposed, preferred(op, conv, algorithm, transposed))
+    keep_convolution(arguments, plan)
+    return plan
 
 
 def _bias(op: str, b: np.ndarray, w: np.ndarray, channels: int) -> np.ndarray:
@@ -145,23 +146,3 @@ def _bias(op: str, b: np.ndarray, w: np.ndarray, channels: int) -> np.ndarray:
     if b.dtype is not w.dtype:
         checks.same_dtype(op, b, "bias", w, "weight")
     return np.ascontiguousarray(b)
-
-
-def _choose(op: str, conv: Any, algorithm: str, transposed: bool) -> int:
-    """Outputs an axis of a Winograd tile for an algorithm named by the caller, 0 for direct, -1 for im2col, or FFT."""
-    if algorithm == "direct":
-        return 0
-    if algorithm == "im2col":
-        if conv.groups != 1 or len(conv.shape) != 4 or transposed:
-            raise ValueError(f'{op}: algorithm "im2col" serves conv1d and conv2d of groups=1 only')
-        return -1
-    if algorithm == "fft":
-        if len(conv.shape) != 4 or not serves(conv):
-            raise ValueError(f'{op}: algorithm "fft" serves stride and dilation 1, one or two axes, at most 65536 taps')
-        return FFT
-    if algorithm != "winograd":
-        raise ValueError(f"{op}: algorithm must be one of {', '.join(ALGORITHMS)}, got {algorithm!r}")
-    for tile in (4, 2):
-        if _kernels.winograd_serves(conv if len(conv.shape) == 4 else conv.of(1), tile):
-            return tile
-    raise ValueError(f'{op}: algorithm "winograd" serves 3x3 and 5x5 kernels of stride 1 only')

@@ -88,7 +88,8 @@ def conv2d(
         gradient at stride and dilation 1; its error is relative to a tile's largest values, and the weights' spectra
         are many times their size. "auto" is "winograd" for 3x3 with at least 32 channels on both sides of a group and
         a map of about 14x14 (times the dilation), "fft" for kernels of more than 25 taps on maps large enough, else
-        "direct".
+        "direct". :func:`fastconv.algorithm_of` tells which it is, :class:`fastconv.algorithm_options` restricts it or
+        has it found by timing.
     residual : Tensor or array_like, optional
         Of the result's shape: added to it before it is stored.
     activation : {"relu", "relu6"} or (float, float), optional
