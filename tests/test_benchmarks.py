@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from benchmarks.peers import report, runner
 from benchmarks.peers.__main__ import main
 from benchmarks.peers.cases import Case, Goal, conv
+from benchmarks.peers.cases_models import network_case
 from benchmarks.peers.contenders import LIBRARIES, Library
 from benchmarks.peers.groups import GROUPS
 from benchmarks.peers.runner import DifferentResult, Result, Timing, Work, WorkerError
@@ -78,11 +80,47 @@ def test_peers_compute_the_same(peer) -> None:
     modes = ("forward", "tape", "backward", "both")
     cases = [conv(mode, 2, 4, 7, 6, 3, 2, mode=mode, padding=1) for mode in modes]
     cases += [Case(f"linear {mode}", "linear", mode, ((3, 5), (4, 5), (4,))) for mode in modes]
+    if peer == "pytorch":
+        cases += [network_case("squeezenet1_1", 1, "forward"), network_case("shufflenet_v2_x1_0", 2, "step")]
     if peer in GROUPS["signal"].contenders:
         cases = [Case("signal", "convolve2d", "forward", ((30, 40), (k, k)), {"mode": "same"}) for k in (3, 5, 13)]
     results, _ = runner.run([Work("g", cases, ["ours", peer])], [1], rounds=1, seconds=1e-4)
     assert not any(result.failed for result in results)
     assert results[0].metric("ratio") is not None
+
+
+def test_a_program_says_what_a_network_computes() -> None:
+    program = network_case("googlenet", 2, "step").program
+    ops = [step["op"] for step in program["steps"]]
+    assert ops[:3] == ["conv2d", "batch_norm", "relu"]
+    assert [step["alone"] for step in program["steps"][:3]] == [False, True, True]
+    assert "dropout" not in ops
+    assert program["steps"][0]["arguments"]["weight"] == {"state": "conv1.conv.weight"}
+    assert program["steps"][1]["arguments"]["input"] == {"value": 1}
+    assert len(program["outputs"]) == 3
+    assert program["states"]["conv1.bn.running_var"] == [64]
+    assert "conv1.bn.running_var" not in program["trained"]
+    assert len(network_case("googlenet", 2, "forward").program["outputs"]) == 1
+
+
+def test_memory_is_measured_in_processes_of_their_own() -> None:
+    case = network_case("squeezenet1_1", 1, "forward")
+    (result,), _ = runner.run([Work("g", [case], ["ours"])], [1], rounds=1, seconds=1e-4, memory=True)
+    assert 10e6 < result.memory["ours", ""] < 500e6  # weights of 5 MB, maps of 3 MB at once, and what is kept
+    assert result.metric("memory") is None
+    goals = (Goal("memory", 1.0),)
+    memory = {("ours", ""): 200, ("pytorch", "nchw"): 300, ("pytorch", "channels_last"): 250}
+    judged = Result("g", conv("tiny", 1, 2, 4, 3, 3, goals=goals), 1, memory=memory)
+    assert judged.metric("memory") == 1.25
+    assert report.goals(judged) == [("memory ≥ 1.00", True)]
+    assert report.table("g", 1, [judged]).rows[0][1:4] == ["0 MB", "0 MB (channels_last)", "1.25"]
+
+
+def test_the_mean_of_a_kind_has_a_goal() -> None:
+    case = replace(TINY, kind="some", goals=(Goal("mean", 1.5),))
+    results = [Result("g", case, 2, [Timing("ours", "", 1.0, 1.0), Timing("pytorch", "", t, t)]) for t in (1.0, 4.0)]
+    assert report.goals(results[0]) == []
+    assert "some, 2 cases: geometric mean 2.00 (≥ 1.50 reached), lowest 1.00" in report.table("g", 2, results).notes
 
 
 def test_contenders_take_turns_in_a_rotating_order() -> None:

@@ -21,6 +21,12 @@ How it is measured
   PyTorch records a chain of functions, as for linear, it is the walk over them, `torch.autograd.grad`.)
   `both` is a taped forward and its backward together, for a loss, whose gradient fastconv computes on the way.
   `step` is forward, loss, backward and the optimiser's update. `update` is that alone, with gradients that stay.
+* A network comes to PyTorch as what our graph of it says: torch.fx writes a module that makes the same calls, with
+  activations and sums in place as torchvision has them. Weights follow from their names. Scores are compared, and of a
+  training step the loss after it as well. Dropout is left out. `--only "resnet50, step"` picks what fits a minute.
+* `--memory` measures how much memory a training step takes at most, weights, gradients and the optimiser's state
+  included, each variant in a process of its own: what is resident at the peak of a third step (Linux forgets the peak
+  before it) beyond what was before the network was made. The variant with the least counts.
 * The FMA peak is timed in fastconv's worker in every round, on as many threads; the best of the run counts. A layer's
   share is what its products and sums, counted as direct convolution, need of that.
 """

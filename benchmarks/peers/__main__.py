@@ -46,6 +46,7 @@ def parser() -> argparse.ArgumentParser:
         help=f"some of {','.join(LIBRARIES)}; fastconv (ours) always takes part; default: the group's",
     )
     options.add_argument("--compile", action="store_true", help="also PyTorch compiled, which needs g++")
+    options.add_argument("--memory", action="store_true", help="instead of time, the peak memory of training steps")
     options.add_argument("--json", type=Path, metavar="FILE", help="write everything that was measured")
     options.add_argument("--markdown", action="store_true", help="print Markdown")
     options.add_argument("--quiet", action="store_true", help="no progress on standard error")
@@ -60,11 +61,13 @@ def main(arguments: list[str]) -> int:
     work = []
     for name in options.groups or DEFAULT:
         cases = [case for case in GROUPS[name].cases() if options.only in case.name]
+        if options.memory:
+            cases = [case for case in cases if case.mode == "step"]
         contenders = GROUPS[name].contenders if options.contenders is None else options.contenders
         # fastconv first: the others' results are compared with its.
         work.append(Work(name, cases, ["ours", *(each for each in contenders if each != "ours")]))
     if not any(part.cases for part in work):
-        parser().error(f"no case has {options.only!r} in its name")
+        parser().error(f"no {'step' if options.memory else 'case'} has {options.only!r} in its name")
     missing = lacking(name for part in work for name in part.contenders)
     for name, modules in missing.items():
         print(f"{LIBRARIES[name].title} is left out: no {', '.join(modules)} (in the extra peers)", file=sys.stderr)
@@ -79,6 +82,7 @@ def main(arguments: list[str]) -> int:
             options.rounds,
             options.seconds,
             compiled=options.compile,
+            memory=options.memory,
             progress=tell,
         )
     except (DifferentResult, WorkerError) as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,7 +19,8 @@ class Goal(NamedTuple):
     """A figure to reach, on a number of threads or (None) on any.
 
     `metric` is "ratio" (best peer's time / ours), "numpy" (the NumPy reference's time / ours), "peak" (share of the
-    FMA peak), all at least `bound`; or "seconds", at most `bound`.
+    FMA peak), "mean" (the geometric mean of the ratios of all cases of its kind), "memory" (the best peer's peak of
+    memory / ours), all at least `bound`; or "seconds", at most `bound`.
     """
 
     metric: str
@@ -36,8 +37,8 @@ class Case:
     name : str
         As the table shows it.
     op : str
-        A function of `fastconv.functional`, found under the same name in the other libraries; or "lenet5"; or, to
-        "update", a class of `fastconv.optim`.
+        A function of `fastconv.functional`, found under the same name in the other libraries; or "lenet5" or "network";
+        or, to "update", a class of `fastconv.optim`.
     mode : {"forward", "tape", "backward", "both", "step", "update"}
         See the package's docstring.
     shapes : tuple
@@ -56,6 +57,8 @@ class Case:
         What is aimed at.
     kind : str
         The family whose cases are also judged together.
+    program : dict
+        What a network computes; see `cases_models`.
     """
 
     name: str
@@ -69,6 +72,7 @@ class Case:
     flops: float = 0.0
     goals: tuple[Goal, ...] = ()
     kind: str = ""
+    program: dict[str, Any] = field(default_factory=dict)
 
     def arrays(self) -> list[np.ndarray]:
         """Input and parameters in float32: normal numbers, weights scaled so that results are near 1."""
@@ -101,7 +105,7 @@ class Case:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
-        return asdict(self)
+        return {**asdict(replace(self, program={})), "program": self.program}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Case:

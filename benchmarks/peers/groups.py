@@ -9,6 +9,7 @@ from typing import NamedTuple
 from benchmarks.peers.cases import Case, Goal, conv, lenet
 from benchmarks.peers.cases_conv import other_cases
 from benchmarks.peers.cases_layers import activation_cases, loss_cases, norm_cases
+from benchmarks.peers.cases_models import network_cases
 from benchmarks.peers.cases_networks import LAYER_GROUPS
 from benchmarks.peers.cases_optim import optim_cases
 from benchmarks.peers.cases_pool import pool_cases
@@ -117,6 +118,7 @@ GROUPS = {
     "linear": Group(linear_cases, ("pytorch", "twin")),
     "signal": Group(signal_cases, ("opencv", "scipy")),
     **{name: Group(cases, ("pytorch", "onnx_runtime", "openvino")) for name, cases in LAYER_GROUPS.items()},
+    "networks": Group(network_cases, ("pytorch",)),
     "optim": Group(optim_cases, ("pytorch",)),
 }
 DEFAULT = ("lenet", "small", "conv", "direct")

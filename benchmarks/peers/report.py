@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.peers.contenders import LIBRARIES
-from benchmarks.peers.runner import Result, Timing
+from benchmarks.peers.runner import Result
 
-METRICS = {"ratio": "{:.2f}", "numpy": "{:.1f}", "peak": "{:.0%}", "seconds": "{}"}
+METRICS = {"ratio": "{:.2f}", "numpy": "{:.1f}", "peak": "{:.0%}", "memory": "{:.2f}", "seconds": "{}"}
 
 
 @dataclass
@@ -37,10 +37,16 @@ def seconds(value: float) -> str:
     return f"{scaled:.{max(0, 2 - math.floor(math.log10(max(scaled, 0.01))))}f} {unit}"
 
 
-def _cell(timing: Timing | None) -> str:
-    if timing is None:
+def _cell(result: Result, name: str) -> str:
+    """Return a contender's best time, or where memory was measured what it took least of."""
+    timing = result.best([name])
+    taken = [(size, variant) for (who, variant), size in result.memory.items() if who == name]
+    if timing is None and not taken:
         return "–"
-    return f"{seconds(timing.median)} ({timing.variant})" if timing.variant else seconds(timing.median)
+    text, variant = (
+        (seconds(timing.median), timing.variant) if timing else (f"{min(taken)[0] / 1e6:.0f} MB", min(taken)[1])
+    )
+    return f"{text} ({variant})" if variant else text
 
 
 def _number(result: Result, metric: str) -> str:
@@ -49,7 +55,7 @@ def _number(result: Result, metric: str) -> str:
 
 
 def goals(result: Result) -> list[tuple[str, bool]]:
-    """Every goal that could be measured, and whether it was reached."""
+    """Every goal of the case by itself that could be measured, and whether it was reached."""
     judged = []
     for metric, bound, threads in result.case.goals:
         value = result.metric(metric)
@@ -72,8 +78,9 @@ def geometric_mean(values: Iterable[float]) -> float:
 
 def table(group: str, threads: int, results: list[Result], mean: float = 0.0) -> Table:
     """One group on one number of threads; columns that would be empty are left out. `mean`: the goal of the means."""
-    names = [name for name in LIBRARIES if any(t.contender == name for r in results for t in r.timings)]
-    metrics = {"ratio": "ratio to best peer", "numpy": "ratio to NumPy"}
+    entered = {t.contender for r in results for t in r.timings} | {name for r in results for name, _ in r.memory}
+    names = [name for name in LIBRARIES if name in entered]
+    metrics = {"ratio": "ratio to best peer", "numpy": "ratio to NumPy", "memory": "best peer's memory to ours"}
     shown = [(metric, title) for metric, title in metrics.items() if any(r.metric(metric) for r in results)]
     floating = any(r.peak for r in results)
     judged = any(map(goals, results))
@@ -81,7 +88,7 @@ def table(group: str, threads: int, results: list[Result], mean: float = 0.0) ->
     columns += ["GFLOP/s", "of peak"] * floating + ["goals"] * judged
     rows = []
     for result in results:
-        row = [result.case.name, *(_cell(result.best([name])) for name in names)]
+        row = [result.case.name, *(_cell(result, name) for name in names)]
         row += [_number(result, metric) for metric, _ in shown]
         if floating:
             ours = result.best(["ours"])
@@ -93,8 +100,10 @@ def table(group: str, threads: int, results: list[Result], mean: float = 0.0) ->
         goal = mean if metric == "ratio" else 0.0
         notes += _means(title, [value for r in results if (value := r.metric(metric))], goal)
     for name in dict.fromkeys(result.case.kind for result in results if result.case.kind):
-        values = [value for r in results if r.case.kind == name and (value := r.metric("ratio"))]
-        notes += _means(f"{name}, {len(values)} cases", values)
+        kind = [r for r in results if r.case.kind == name]
+        values = [value for r in kind if (value := r.metric("ratio"))]
+        goal = max((each.bound for each in kind[0].case.goals if each.metric == "mean"), default=0.0)
+        notes += _means(f"{name}, {len(values)} cases", values, goal)
     missed = sum(not reached for result in results for _, reached in goals(result))
     if judged:
         notes.append(f"goals missed: {missed} of {sum(len(goals(result)) for result in results)}")
@@ -186,10 +195,11 @@ def as_json(heads: dict[str, str], results: list[Result]) -> dict[str, Any]:
         "results": [
             {
                 "group": result.group,
-                "case": result.case.to_dict(),
+                "case": {key: value for key, value in result.case.to_dict().items() if key != "program"},
                 "threads": result.threads,
                 "timings": [vars(timing) for timing in result.timings],
                 "peak": result.peak,
+                "memory_bytes": {f"{who} {variant}".strip(): size for (who, variant), size in result.memory.items()},
                 **{metric: result.metric(metric) for metric in METRICS},
                 "goals": [{"goal": text, "reached": reached} for text, reached in goals(result)],
                 "failed": result.failed,

@@ -16,21 +16,26 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.peers import memory
 from benchmarks.peers.cases import Case
 from benchmarks.peers.contenders import Run
 
 SAMPLE = 200e-6  # calls are timed in batches at least this long, against the clock's resolution
 WARM_UP = 2e-3
+LONG = 0.2  # calls that last so long need no warm-up beyond the first turn's
 SETTLED = 0.1  # the share of a core an idle process may still use
 QUIET_WINDOW = 3e-3
 
 
-def time_run(run: Run, seconds: float) -> dict[str, float]:
-    """Warm up, then time calls for about `seconds`; return median and minimum of the seconds a call."""
+def time_run(run: Run, seconds: float, once: float = 0.0) -> dict[str, float]:
+    """Warm up, then time calls for about `seconds`; return median and minimum of the seconds a call.
+
+    `once` is what a call took the last time, 0 if there was none.
+    """
     call, clock = run.call, time.perf_counter
     with run.context:
         deadline = clock() + WARM_UP
-        while True:
+        while once < LONG:
             start = clock()
             call()
             once = clock() - start
@@ -62,6 +67,7 @@ class Worker:
         self.contender: Any = importlib.import_module(f"benchmarks.peers.contenders.{contender}")
         self.threads = threads
         self.runs: dict[str, Run] = {}
+        self.took: dict[str, float] = {}
 
     def version(self) -> str:
         """Return the library's version."""
@@ -70,6 +76,7 @@ class Worker:
     def prepare(self, case: dict[str, Any], folder: str) -> dict[str, str]:
         """Prepare a case, and write every variant's result to a file: the answer says where."""
         self.runs.clear()
+        self.took.clear()
         gc.collect()
         self.runs = self.contender.prepare(Case.from_dict(case), self.threads)
         files = {}
@@ -82,9 +89,21 @@ class Worker:
 
     def time(self, variant: str, seconds: float) -> dict[str, float]:
         """Time a turn of a variant."""
-        timed = time_run(self.runs[variant], seconds)
+        timed = time_run(self.runs[variant], seconds, self.took.get(variant, 0.0))
+        self.took[variant] = timed["median"]
         settle()
         return timed
+
+    def memory(self, case: dict[str, Any], variant: str) -> int:
+        """Return the bytes that a variant of a case takes at most, in its third call, beyond this process before it."""
+        before = memory.resident()
+        run = self.contender.prepare(Case.from_dict(case), self.threads, variant)[variant]
+        with run.context:
+            run.call()
+            run.call()
+            memory.forget_peak()
+            run.call()
+        return memory.peak() - before
 
     def peak(self) -> float:
         """Measure the FMA peak."""

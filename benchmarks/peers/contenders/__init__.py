@@ -35,17 +35,21 @@ class Run:
 
 
 class Library(NamedTuple):
-    """What a contender is called, the modules it needs, and whether it counts as a peer (the NumPy twin does not)."""
+    """What a contender is called, the modules it needs, and whether it counts as a peer (the NumPy twin does not).
+
+    `layouts` are the variants whose memory can be measured.
+    """
 
     title: str
     needs: tuple[str, ...]
     peer: bool = True
+    layouts: tuple[str, ...] = ()
 
 
 # By name of the module here.
 LIBRARIES = {
-    "ours": Library("fastconv", ("fastconv",), peer=False),
-    "pytorch": Library("PyTorch", ("torch",)),
+    "ours": Library("fastconv", ("fastconv",), peer=False, layouts=("",)),
+    "pytorch": Library("PyTorch", ("torch",), layouts=("nchw", "channels_last")),
     "onnx_runtime": Library("ONNX Runtime", ("onnx", "onnxruntime")),
     "openvino": Library("OpenVINO", ("onnx", "openvino")),
     "opencv": Library("OpenCV", ("cv2",)),

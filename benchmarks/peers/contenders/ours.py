@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
@@ -11,7 +12,8 @@ import numpy as np
 import fastconv
 from benchmarks.peers.cases import Case
 from benchmarks.peers.contenders import Run
-from fastconv import Parameter, Tensor, _kernels, functional, no_grad, signal
+from fastconv import Parameter, Tensor, _kernels, functional, init, layers, models, no_grad, signal
+from tests.networks import filled
 
 
 def version() -> str:
@@ -19,12 +21,12 @@ def version() -> str:
     return f"{fastconv.__version__} ({fastconv.active_isa()})"
 
 
-def prepare(case: Case, threads: int) -> dict[str, Run]:
+def prepare(case: Case, threads: int, only: str | None = None) -> dict[str, Run]:
     """One variant: channels last is the only order there is inside a network."""
     fastconv.set_num_threads(threads)
     if case.mode == "update":
         return {"": _update(case)}
-    by_op = {"lenet5": _lenet, "convolve2d": _signal}
+    by_op = {"lenet5": _lenet, "convolve2d": _signal, "network": _network}
     return {"": by_op.get(case.op, _function)(case)}
 
 
@@ -82,6 +84,39 @@ def _lenet(case: Case) -> Run:
     def two_steps() -> list[np.ndarray]:
         losses = [step().detach().numpy(), step().detach().numpy()]
         return [*losses, *(p.numpy().copy() for p in model.parameters())]
+
+    return Run(step, two_steps)
+
+
+def _network(case: Case) -> Run:
+    options = dict(case.options)
+    with init.skipped():
+        model = models.create(options.pop("network"))
+    model.load_state_dict(filled(model.state_dict()))
+    for module in model.modules():
+        if isinstance(module, layers.Dropout):  # all are to compute the same
+            module.p = 0.0
+    images = _tensor(case.arrays()[0])
+    if case.mode == "forward":
+        model.eval()
+        return Run(partial(model, images), lambda: [model(images).numpy()], no_grad())
+    labels = case.labels()
+    sgd = fastconv.optim.SGD(model.parameters(), **options)
+
+    def step() -> tuple[Sequence[Tensor], Tensor]:
+        sgd.zero_grad()
+        outputs = model(images)
+        scores, *others = outputs if isinstance(outputs, tuple) else (outputs,)
+        loss = functional.cross_entropy(scores, labels)
+        for each in others:
+            loss = loss + functional.cross_entropy(each, labels) * model.aux_weight
+        loss.backward()
+        sgd.step()
+        return (scores, *others), loss
+
+    def two_steps() -> list[np.ndarray]:
+        scores, loss = step()
+        return [*(each.detach().numpy() for each in scores), loss.detach().numpy(), step()[1].detach().numpy()]
 
     return Run(step, two_steps)
 

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from benchmarks.peers.cases import Case
-from benchmarks.peers.contenders import Run
+from benchmarks.peers.contenders import Run, _torch_network
 
 FORMATS = {
     4: {"nchw": torch.contiguous_format, "channels_last": torch.channels_last},
@@ -25,13 +25,15 @@ def version() -> str:
     return str(torch.__version__)
 
 
-def prepare(case: Case, threads: int) -> dict[str, Run]:
-    """Both layouts of images; oneDNN's own blocked one for convolutions; compiled forms if asked for."""
+def prepare(case: Case, threads: int, only: str | None = None) -> dict[str, Run]:
+    """Both layouts of images; oneDNN's own blocked one for convolutions; compiled forms if asked for. Or one layout."""
     torch.set_num_threads(threads)
     if case.mode == "update":
         return _update(case)
-    prepare_one = _lenet if case.op == "lenet5" else _function
+    prepare_one = {"lenet5": _lenet, "network": _torch_network.prepare}.get(case.op, _function)
     formats = FORMATS.get(len(case.shapes[0]), {"": torch.contiguous_format})
+    if only is not None:
+        return {only: prepare_one(case, formats[only])}
     runs = {name: prepare_one(case, layout) for name, layout in formats.items()}
     if case.op == "conv2d" and case.mode == "forward" and not {"groups", "dilation"} & case.options.keys():
         runs["blocked"] = _blocked(case)
