@@ -14,23 +14,26 @@
 
 enum {
   SPIN_US = 50,    /* how long a thread looks for work before it sleeps: about what waking it would cost */
+  PATIENCE_US = 5, /* how long it leaves others what is theirs, at most: what lies in their caches is slow to fetch */
   POLL_MS = 20,    /* how long Ctrl-C may go unseen between pieces */
   STACK = 2 << 20, /* bytes; the default of some systems (musl, macOS) is small */
-  LIMIT_SHIFT = 48
+  PIECE_BITS = 27
 };
 
 /* Sharing a job costs about 2 us when the workers are awake and 5 when they sleep: less is quicker done alone. */
 static const double SMALL_WORK = 5e4;
 
-/* The job that runs, if any. `tickets` holds the pieces nobody has taken yet and, from bit LIMIT_SHIFT on, how many
- * threads may take part. A thread takes a piece by lowering it, and counts it in `done` afterwards; the caller returns
- * when every piece taken is done. So a job cannot end while someone has a piece of it, and only who has one reads the
- * other fields: whoever comes late finds no ticket, and touches nothing; whoever has not come is not waited for. */
+/* The job that runs, if any. Its first pieces are the caller's, the others the workers', so that a core finds in its
+ * cache what it worked on in the job before; who has done his own waits a little, then takes the others' too. `tickets`
+ * holds how many pieces of both nobody has taken yet, and how many threads may take part. A thread takes a piece by
+ * lowering it, and counts it in `done` afterwards; the caller returns when every piece taken is done. So a job cannot
+ * end while someone has a piece of it, and only who has one reads the other fields: whoever comes late finds no ticket,
+ * and touches nothing; whoever has not come is not waited for. */
 static struct {
   _Alignas(64) _Atomic uint64_t tickets;
   fc_piece run;
   void *context;
-  ptrdiff_t pieces;
+  ptrdiff_t callers, workers; /* pieces of the caller, of the workers */
   atomic_bool stopped;
   _Alignas(64) atomic_ptrdiff_t done;
 } job;
@@ -68,21 +71,27 @@ static _Thread_local struct call *current;
 #define CLOCK_MONOTONIC_COARSE CLOCK_MONOTONIC
 #endif
 
-static int64_t clock_us(clockid_t clock) {
+static int64_t clock_ns(clockid_t clock) {
   struct timespec t;
   clock_gettime(clock, &t);
-  return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+  return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
-static int64_t now_us(void) { return clock_us(CLOCK_MONOTONIC); }
+static int64_t clock_us(clockid_t clock) { return clock_ns(clock) / 1000; }
+static int64_t now_ns(void) { return clock_ns(CLOCK_MONOTONIC); }
+static int64_t now_us(void) { return now_ns() / 1000; }
 
 /* --- Waiting --- */
 
-static ptrdiff_t tickets_left(uint64_t tickets) { return (ptrdiff_t)(tickets & (((uint64_t)1 << LIMIT_SHIFT) - 1)); }
-
-static bool may_take(uint64_t tickets, ptrdiff_t self) {
-  return tickets_left(tickets) > 0 && self < (ptrdiff_t)(tickets >> LIMIT_SHIFT);
+static uint64_t make_tickets(int limit, ptrdiff_t callers, ptrdiff_t workers) {
+  return (uint64_t)limit << 2 * PIECE_BITS | (uint64_t)callers << PIECE_BITS | (uint64_t)workers;
 }
+static ptrdiff_t workers_left(uint64_t tickets) { return (ptrdiff_t)(tickets & (((uint64_t)1 << PIECE_BITS) - 1)); }
+static ptrdiff_t callers_left(uint64_t tickets) { return workers_left(tickets >> PIECE_BITS); }
+static ptrdiff_t tickets_left(uint64_t tickets) { return callers_left(tickets) + workers_left(tickets); }
+static ptrdiff_t limit_of(uint64_t tickets) { return (ptrdiff_t)(tickets >> 2 * PIECE_BITS); }
+
+static bool may_take(uint64_t tickets, ptrdiff_t self) { return tickets_left(tickets) > 0 && self < limit_of(tickets); }
 
 static bool has_piece(ptrdiff_t self) { return may_take(atomic_load(&job.tickets), self); }
 
@@ -136,16 +145,40 @@ static bool wake(int sleeper) {
 
 /* --- Workers --- */
 
+/* What a thread knows of its part in a job: when it began, and when it will take what is others'; 0: not yet. */
+typedef struct {
+  int64_t began, patience;
+} part;
+
+/* Whether to leave pieces to those whose they are: a quarter of the time that one's own took, if they have begun. */
+static bool leaves_to_others(part *mine, bool begun) {
+  if (!begun) return false;
+  const int64_t now = now_ns();
+  if (mine->patience == 0) {
+    const int64_t quarter = (now - mine->began) / 4;
+    mine->patience = now + (quarter < PATIENCE_US * 1000 ? quarter : PATIENCE_US * 1000);
+  }
+  return now < mine->patience;
+}
+
 /* A piece of the job, or -1. Everyone who takes one wakes two others while there is more: many wake soon, nobody pays
  * for waking them all, and none of it hangs on a worker that does not get its core. */
-static ptrdiff_t take_piece(int self) {
+static ptrdiff_t take_piece(int self, part *mine) {
+  if (mine->began == 0) mine->began = now_ns();
   uint64_t tickets = atomic_load(&job.tickets);
   while (may_take(tickets, self)) {
-    if (!atomic_compare_exchange_weak(&job.tickets, &tickets, tickets - 1)) continue;
-    ptrdiff_t left = tickets_left(tickets);
-    int limit = (int)(tickets >> LIMIT_SHIFT), woken = 0;
-    for (int i = 1; i < limit && woken < 2 && woken < left - 1; i++) woken += wake(i);
-    return job.pieces - left;
+    const ptrdiff_t callers = callers_left(tickets), workers = workers_left(tickets);
+    const bool callers_turn = self == 0 ? callers > 0 : workers == 0;
+    if (callers_turn != (self == 0) && leaves_to_others(mine, self != 0 || workers < job.workers)) {
+      fc_relax();
+      tickets = atomic_load(&job.tickets);
+      continue;
+    }
+    const uint64_t rest = tickets - make_tickets(0, callers_turn, !callers_turn);
+    if (!atomic_compare_exchange_weak(&job.tickets, &tickets, rest)) continue;
+    int limit = (int)limit_of(tickets), woken = 0;
+    for (int i = 1; i < limit && woken < 2 && woken < callers + workers - 1; i++) woken += wake(i);
+    return callers_turn ? callers - 1 : job.callers + workers - 1;
   }
   return -1;
 }
@@ -158,7 +191,8 @@ static void *worker_main(void *index) {
   fc_fp_set(FC_FP_DEFAULT);
   for (;;) {
     if (!spin(has_piece, self)) doze(self, has_piece, self, false);
-    for (ptrdiff_t piece; (piece = take_piece(self)) >= 0;) {
+    part mine = {0};
+    for (ptrdiff_t piece; (piece = take_piece(self, &mine)) >= 0;) {
       job.run(job.context, piece, self);
       atomic_fetch_add(&job.done, 1);
       wake(0);
@@ -257,11 +291,13 @@ static int run_shared(ptrdiff_t pieces, int limit, fc_piece run, void *context) 
   start_workers(limit);
   job.run = run;
   job.context = context;
-  job.pieces = pieces;
+  job.callers = (pieces + limit - 1) / limit;
+  job.workers = pieces - job.callers;
   atomic_store(&job.stopped, false);
   atomic_store(&job.done, 0);
-  atomic_store(&job.tickets, (uint64_t)limit << LIMIT_SHIFT | (uint64_t)pieces);
-  for (ptrdiff_t piece; (piece = take_piece(0)) >= 0;) {
+  atomic_store(&job.tickets, make_tickets(limit, job.callers, job.workers));
+  part mine = {0};
+  for (ptrdiff_t piece; (piece = take_piece(0, &mine)) >= 0;) {
     run(context, piece, 0);
     atomic_fetch_add(&job.done, 1);
     fc_stopping();
@@ -282,7 +318,7 @@ int fc_parallel(ptrdiff_t pieces, double work, fc_piece run, void *context) {
   if (limit > pieces) limit = (int)pieces;
   struct call call = {.polls = true};
   call.shared =
-      limit > 1 && work >= SMALL_WORK && (uint64_t)pieces >> LIMIT_SHIFT == 0 && !atomic_exchange(&pool.busy, true);
+      limit > 1 && work >= SMALL_WORK && (uint64_t)pieces >> PIECE_BITS == 0 && !atomic_exchange(&pool.busy, true);
   const uint32_t fp = fc_fp_get();
   const bool fp_foreign = (fp & FC_FP_CONTROL) != FC_FP_DEFAULT;
   if (fp_foreign) fc_fp_set(FC_FP_DEFAULT);

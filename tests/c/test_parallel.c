@@ -81,6 +81,24 @@ static void test_workers_share(void) {
   check_once(&noted, 6);
 }
 
+/* The caller stays in its first piece until all others are done, its own among them. */
+static atomic_int others_done;
+
+static void stuck_piece(void *pieces, ptrdiff_t piece, int worker) {
+  (void)piece;
+  while (worker == 0 && atomic_load(&others_done) < *(int *)pieces - 1) fc_relax();
+  atomic_fetch_add(&others_done, 1);
+}
+
+static void test_workers_take_what_the_caller_leaves(void) {
+  CHECK(fc_set_num_threads(2) == 0);
+  for (int pieces = 2; pieces < 10; pieces++) {
+    atomic_store(&others_done, 0);
+    CHECK(fc_parallel(pieces, LARGE, stuck_piece, &pieces) == FC_OK);
+    CHECK(atomic_load(&others_done) == pieces);
+  }
+}
+
 /* Contexts live on the stack and are overwritten at once: a worker that came late would write into the next one. */
 typedef struct {
   atomic_long sum;
@@ -341,6 +359,7 @@ int main(int count, char **arguments) {
   RUN(test_small_jobs_start_no_thread);
   RUN(test_every_piece_runs_once);
   RUN(test_workers_share);
+  RUN(test_workers_take_what_the_caller_leaves);
   RUN(test_many_tiny_jobs);
   RUN(test_jobs_inside_jobs_run_alone);
   RUN(test_concurrent_callers);
