@@ -241,6 +241,7 @@ static void product_piece(void *context, ptrdiff_t piece, int worker) {
   const ptrdiff_t block = merged_taps == 1 && fit >= 4 * FC_MR ? fit : pixels;
   for (ptrdiff_t first = 0; first < pixels && !fc_stopping(); first += block)
     for (ptrdiff_t panel = chunk * p->panels_a_piece; panel < last && !fc_stopping(); panel++) {
+      const ptrdiff_t here = min_size(block, pixels - first);
       const ptrdiff_t column = panel * FC_PANEL;
       tile.b = p->packed + group * p->group_weights + column * products;
       tile.b_step = panel_width(p->out_channels, column);
@@ -248,7 +249,10 @@ static void product_piece(void *context, ptrdiff_t piece, int worker) {
       tile.bias = p->bias ? p->bias + first_channel + column : NULL;
       tile.c = out + column;
       tile.add = added(p->add, &p->out, tile.c);
-      run_tiles(&tile, min_size(block, pixels - first), a_row + first, c_row + first);
+      /* One vector: tiles that do not cross image rows are the faster ones (even_sums). */
+      const ptrdiff_t run = tile.columns <= VL && columns >= FC_MANY_ROWS ? columns : here;
+      for (ptrdiff_t i = 0; i < here; i += run)
+        run_tiles(&tile, min_size(run, here - i), a_row + first + i, c_row + first + i);
     }
 }
 

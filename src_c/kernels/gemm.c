@@ -33,6 +33,35 @@ FC_INLINE vec finish(vec value, const fc_tile *t, ptrdiff_t at, ptrdiff_t n) {
   return value;
 }
 
+/* Many rows of one vector: all but a few of their pointers would be fetched from elsewhere for one FMA each. Rows at
+ * equal distances, as pixels of one image row are, need a third of the pointers. */
+enum { FC_MANY_ROWS = 9 };
+
+static int rows_even(const ptrdiff_t *a_row, int rows) {
+  for (int m = 2; m < rows; m++)
+    if (a_row[m] - a_row[m - 1] != a_row[1] - a_row[0]) return 0;
+  return 1;
+}
+
+FC_INLINE void even_sums(const int rows, const fc_tile *t, const real *const *a, ptrdiff_t distance, vec *sum) {
+  const real *b = t->b, *from[FC_MR / 3 + 1];
+  const ptrdiff_t a_step = t->a_step, b_step = t->b_step;
+  for (ptrdiff_t s = 0; s < t->segments; s++) {
+    FC_UNROLL(8)
+    for (int i = 0; 3 * i < rows; i++) from[i] = a[3 * i] + t->segment[s];
+    for (ptrdiff_t k = t->length; k > 0; k--) {
+      const vec weight = v_load(b);
+      FC_UNROLL(16)
+      for (int m = 0; m < rows; m++)
+        sum[m * FC_NV] = v_fma(v_set1(from[m / 3][m % 3 * distance]), weight, sum[m * FC_NV]);
+      FC_UNROLL(8)
+      for (int i = 0; 3 * i < rows; i++) from[i] += a_step;
+      b += b_step;
+    }
+    b += t->b_skip;
+  }
+}
+
 FC_INLINE void tile_body(const int rows, const int vectors, const fc_tile *t, const ptrdiff_t *a_row,
                          const ptrdiff_t *c_row) {
   vec sum[FC_MR][FC_NV], start[FC_NV];
@@ -49,7 +78,9 @@ FC_INLINE void tile_body(const int rows, const int vectors, const fc_tile *t, co
   }
   const real *b = t->b;
   const ptrdiff_t a_step = t->a_step, b_step = t->b_step;
-  for (ptrdiff_t s = 0; s < t->segments; s++) {
+  const int even = vectors == 1 && rows >= FC_MANY_ROWS && rows_even(a_row, rows);
+  if (even) even_sums(rows, t, a, a_row[1] - a_row[0], sum[0]);
+  for (ptrdiff_t s = 0; s < t->segments && !even; s++) {
     ptrdiff_t i = t->segment[s];
     for (ptrdiff_t k = t->length; k > 0; k--) {
       vec weight[FC_NV];
