@@ -86,22 +86,38 @@ class BuildKernels(build_ext):
         objects.mkdir(parents=True, exist_ok=True)
         flags = c_flags()
 
-        def compile_unit(unit):
-            source, own = unit
-            target = objects / (Path(source).stem + ".o")
-            command = [*compiler, *flags, *own, "-MMD", "-c", source, "-o", str(target)]
-            if self.force or not self.is_current(target, command):
-                target.unlink(missing_ok=True)
-                print(" ".join(command), flush=True)
-                subprocess.run(command, check=True)
-                target.with_suffix(".command").write_text("\n".join(command))
-            return str(target)
+        def target_of(unit):
+            return objects / (Path(unit[0]).stem + ".o")
 
-        with ThreadPoolExecutor(max_workers=processors()) as pool:
-            ext.extra_objects = ext.depends = list(pool.map(compile_unit, units(platform.machine())))
+        def command_of(unit):
+            source, own = unit
+            return [*compiler, *flags, *own, "-MMD", "-c", source, "-o", str(target_of(unit))]
+
+        def compile_unit(unit):
+            target, command = target_of(unit), command_of(unit)
+            target.unlink(missing_ok=True)
+            print(" ".join(command), flush=True)
+            subprocess.run(command, check=True)
+            target.with_suffix(".command").write_text("\n".join(command))
+
+        chosen = units(platform.machine())
+        stale = [unit for unit in chosen if self.force or not self.is_current(target_of(unit), command_of(unit))]
+        if stale:
+            Path(self.get_ext_fullpath(ext.name)).unlink(missing_ok=True)  # so that it is linked anew
+        ext.extra_objects = [str(target_of(unit)) for unit in chosen]
         self.compiler.compiler_so = without_unwanted(self.compiler.compiler_so)
         self.compiler.linker_so = without_unwanted(self.compiler.linker_so)
-        super().build_extension(ext)
+        link = self.compiler.link_shared_object
+        with ThreadPoolExecutor(max_workers=processors()) as pool:
+            compiling = [pool.submit(compile_unit, unit) for unit in stale]
+
+            def link_when_compiled(*arguments, **options):
+                for unit in compiling:
+                    unit.result()
+                link(*arguments, **options)
+
+            self.compiler.link_shared_object = link_when_compiled
+            super().build_extension(ext)  # which compiles the binding meanwhile
 
     @staticmethod
     def is_current(target: Path, command: list[str]) -> bool:
