@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 import pytest
 
-from fastconv import Tensor, layers, reference
+from fastconv import Tensor, layers, no_grad, reference
 from fastconv import functional as F
 from fastconv.errors import ShapeError
 from tests.helpers import check_op, randn
@@ -69,9 +69,10 @@ def note(seen, layer, given, out):
     seen.append(out)
 
 
-def test_a_sequential_does_what_its_layers_do_and_hides_nothing_from_hooks():
+@pytest.mark.parametrize("pool", [layers.MaxPool2d(2), layers.MaxPool2d(3, 2, 1), layers.AvgPool2d(2)])
+def test_a_sequential_does_what_its_layers_do_and_hides_nothing_from_hooks(pool):
     net = layers.Sequential(
-        layers.Conv2d(3, 8, 3, rng=0), layers.ReLU(), layers.MaxPool2d(2), layers.Conv2d(8, 4, 3, rng=1), layers.ReLU()
+        layers.Conv2d(3, 8, 3, rng=0), layers.ReLU(), pool, layers.Conv2d(8, 4, 3, rng=1), layers.ReLU()
     )
     x = randn(2, 3, 12, 12, dtype=np.float32)
     results = []
@@ -92,6 +93,21 @@ def test_a_sequential_does_what_its_layers_do_and_hides_nothing_from_hooks():
     with net[1].register_forward_pre_hook(lambda layer, given: seen.append(given[0].detach().numpy().min())):
         net(x)
     assert seen[0] < 0
+    with no_grad():
+        assert np.array_equal(net(x).numpy(), results[0][0])
+
+
+def test_a_sequential_gives_the_places_of_maxima_of_what_the_relu_made():
+    net = layers.Sequential(layers.Conv2d(1, 2, 1, rng=0), layers.ReLU(), layers.MaxPool2d(2, return_indices=True))
+    net[0].bias.assign([-9.0, -9.0])
+    out, places = net(randn(1, 1, 4, 4, dtype=np.float32))
+    assert not out.detach().numpy().any()
+    assert places.numpy()[0, 0].tolist() == [[0, 2], [8, 10]]  # of zeros the first
+
+
+def test_bounds_may_be_infinite():
+    x, w = randn(1, 1, 4, 4), randn(1, 1, 3, 3)
+    assert np.array_equal(F.conv2d(x, w, activation=(0.0, np.inf)).numpy(), F.conv2d(x, w, activation="relu").numpy())
 
 
 def test_bad_arguments():

@@ -25,7 +25,11 @@ def clamp_of(op: str, activation: Any) -> Clamp:
     if not isinstance(activation, tuple) or len(activation) != 2:
         names = ", ".join(map(repr, ACTIVATIONS))
         raise ValueError(f"{op}: activation must be {names} or a pair (least, greatest), got {activation!r}")
-    least, greatest = (checks.number(value, op, "activation", -math.inf) for value in activation)
+    infinite = (-math.inf, math.inf)
+    least, greatest = (
+        value if type(value) is float and value in infinite else checks.number(value, op, "activation")
+        for value in activation
+    )
     if not least <= greatest:
         raise ValueError(f"{op}: activation must be a pair (least, greatest), got {activation!r}")
     return least, greatest

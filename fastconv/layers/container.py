@@ -7,20 +7,14 @@ from typing import Any
 
 from fastconv import checks
 from fastconv import functional as F
+from fastconv.autograd import is_grad_enabled
 from fastconv.errors import ShapeError
 from fastconv.layers._listed import Listed, named, put
-from fastconv.layers.activation import ReLU
-from fastconv.layers.conv import Conv2d
+from fastconv.layers._steps import Step, steps_of
 from fastconv.layers.module import Module
 from fastconv.tensor import Tensor
-from fastconv.tracing import tracing
 
 __all__ = ["Branches", "ModuleDict", "ModuleList", "Sequential"]
-
-
-def _unseen(layer: Module, following: Module) -> bool:
-    """Whether nobody looks at what goes from one layer to the next."""
-    return not (tracing() or layer._is_hooked() or following._is_hooked())
 
 
 class Sequential(Listed):
@@ -51,21 +45,42 @@ class Sequential(Listed):
     )
     """
 
+    _steps: list[Step] | None = None
+
     def __init__(self, *layers: Module | Mapping[str, Module]) -> None:
         put(self, named(layers))
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, value)
+        if name != "_steps":
+            vars(self).pop("_steps", None)
+
+    def __delattr__(self, name: str) -> None:
+        super().__delattr__(name)
+        vars(self).pop("_steps", None)
+
     def forward(self, input: Any) -> Any:
-        """Run the layers in order. A ReLU that follows a Conv2d is done on the way, where no hook would see it."""
-        layers = iter(self)
-        layer = next(layers, None)
-        while layer is not None:
-            following = next(layers, None)
-            if type(layer) is Conv2d and type(following) is ReLU and _unseen(layer, following):
-                input = layer(input, activation="relu")
-                following = next(layers, None)
-            else:
+        """Run the layers in order.
+
+        Where no hook would see it, a ReLU after a Conv2d is done on the way, or, if gradients are wanted and a
+        MaxPool2d comes next, after the pooling: the maximum is the same, and there is less to do then and backward.
+        """
+        steps = self._steps
+        if steps is None:
+            steps = self._steps = steps_of(list(self))
+        for step in steps:
+            layer, relu, pool = step
+            if relu is None:
                 input = layer(input)
-            layer = following
+            elif step.is_seen():
+                input = relu(layer(input))
+                input = input if pool is None else pool(input)
+            elif pool is None:
+                input = layer(input, activation="relu")
+            elif is_grad_enabled():
+                input = relu(pool(layer(input)))
+            else:
+                input = pool(layer(input, activation="relu"))
         return input
 
     def _part(self, part: list[tuple[str, Module]]) -> Sequential:

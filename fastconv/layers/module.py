@@ -56,7 +56,7 @@ class Module(Hooked):
         try:
             if tracing():
                 return call_traced(self, self._call_hooked, args, kwargs)
-            if self._is_hooked():
+            if self._forward_hooks or self._forward_pre_hooks:
                 return self._call_hooked(args, kwargs)
             return self.forward(*args, **kwargs)
         except (ShapeError, TypeError) as error:
