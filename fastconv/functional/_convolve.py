@@ -68,7 +68,7 @@ def convolve(
         x, w = x.reshape(plan.in_shape), w.reshape(conv.weight_shape)
         r = None if r is None else r.reshape(plan.out_shape)
     if options_now.altered:
-        tile = choose(op, plan, algorithm, x.dtype, "value", lambda t: plan.product(conv, t, x, w, b, weight), weight)
+        tile = _choose(op, plan, algorithm, x, w, b, weight)
     wants = (needs_grad(input), needs_grad(weight), needs_grad(bias)) if is_grad_enabled() else _NONE
     by_columns = None
     if tile == IM2COL:
@@ -78,23 +78,54 @@ def convolve(
         out = _conv2d.product(conv, tile, x, w, b, weight, r, clamp)
     else:
         out = plan.product(conv, tile, x, w, b, weight)
+    if any(wants) or needs_grad(residual):
+        sources = inputs if residual is None else (*inputs, residual)
+        return _record(op, plan, tile, algorithm == "auto", sources, x, w, out, clamp, wants, by_columns)
+    return wrap(out.reshape(plan.result) if lifted else out)
+
+
+def _choose(
+    op: str, plan: Plan, algorithm: str, x: np.ndarray, w: np.ndarray, b: np.ndarray | None, weight: Any
+) -> int:
+    """Return the algorithm under the options that are set."""
+
+    def run(tile: int) -> np.ndarray:
+        return plan.product(plan.conv, tile, x, w, b, weight)
+
+    return choose(op, plan, algorithm, x.dtype, "value", run, weight)
+
+
+def _record(
+    op: str,
+    plan: Plan,
+    tile: int,
+    auto: bool,
+    inputs: tuple,
+    x: np.ndarray,
+    w: np.ndarray,
+    out: np.ndarray,
+    clamp: Any,
+    wants: tuple[bool, ...],
+    by_columns: Any,
+) -> Tensor:
+    """Return the result as a Tensor, and keep how its gradients are computed.
+
+    A function of its own: variables that closures share are slower, also where there is nothing to record.
+    """
+    mark = stamp(inputs[1]) if wants[0] else None
+    lifted, with_residual, dtype = plan.lifted, len(inputs) == 4, x.dtype
     held = out if clamp is not None else None
-    if lifted:
-        out = out.reshape(plan.result)
-    if not any(wants) and not needs_grad(residual):
-        return wrap(out)
-    mark = stamp(weight) if wants[0] else None
     w = np.ascontiguousarray(w)
 
     def best(direction: str, run: Callable[[int], Any]) -> int:
-        timed = options_now.options.autotune and algorithm == "auto"
-        return choose(op, plan, algorithm, x.dtype, direction, run) if timed else tile
+        timed = auto and options_now.options.autotune
+        return choose(op, plan, "auto", dtype, direction, run) if timed else tile
 
     def backward(grad: np.ndarray) -> tuple[np.ndarray | None, ...]:
         check_unwritten(op, mark)
         if lifted:
             grad = grad.reshape(plan.out_shape)
-        if held is not None and clamp is not None:
+        if held is not None:
             grad = clamp_grad(held, clamp, grad)
         grad_r = grad
         if by_columns is not None:
@@ -110,9 +141,9 @@ def convolve(
             grad_x = None if grad_x is None else grad_x.reshape(plan.shape)
             grad_w = None if grad_w is None else grad_w.reshape(plan.weight_shape)
             grad_r = grad_r.reshape(plan.result)
-        return (grad_x, grad_w, grad_b) if residual is None else (grad_x, grad_w, grad_b, grad_r)
+        return (grad_x, grad_w, grad_b, grad_r) if with_residual else (grad_x, grad_w, grad_b)
 
-    return record(out, backward, inputs if residual is None else (*inputs, residual))
+    return record(out.reshape(plan.result) if lifted else out, backward, inputs)
 
 
 def plan_of(arguments: tuple, count: int, transposed: bool = False) -> Plan:
