@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.peers import report, runner
+from benchmarks.peers import plot, report, runner
 from benchmarks.peers.__main__ import main
 from benchmarks.peers.cases import Case, Goal, conv
 from benchmarks.peers.cases_models import network_case
@@ -62,6 +62,16 @@ def test_the_command_line_times_both_contenders_in_their_processes(tmp_path, cap
         assert all(0 < t["min"] <= t["median"] < 1 for t in result["timings"])
         assert result["numpy"] > 0
         assert not result["failed"]
+
+
+def test_ratios_can_be_drawn(tmp_path) -> None:
+    cases = [replace(TINY, name=str(i), kind=kind) for i, kind in enumerate(("1x1", "1x1", "depthwise"))]
+    results = [Result(group, case, threads) for group, threads in (("a", 1), ("a", 2)) for case in cases]
+    for place, result in enumerate(results[:-1]):  # the last one has no peer
+        result.timings = [Timing("ours", "", 1e-3, 1e-3), Timing("pytorch", "nchw", 1e-3 + 1e-4 * place, 1e-3)]
+    file = tmp_path / "ratios.png"
+    plot.draw(results, file)
+    assert file.read_bytes().startswith(b"\x89PNG")
 
 
 def test_workers_measure_gradients_and_the_peak() -> None:

@@ -27,6 +27,7 @@ How it is measured
 * `--memory` measures how much memory a training step takes at most, weights, gradients and the optimiser's state
   included, each variant in a process of its own: what is resident at the peak of a third step (Linux forgets the peak
   before it) beyond what was before the network was made. The variant with the least counts.
+* `--plot FILE` draws the ratios of all cases by their kind, a point each, with the kinds' geometric means.
 * The FMA peak is timed in fastconv's worker in every round, on as many threads; the best of the run counts. A layer's
   share is what its products and sums, counted as direct convolution, need of that.
 """

@@ -7,7 +7,7 @@ import json
 import sys
 from pathlib import Path
 
-from benchmarks.peers import report
+from benchmarks.peers import plot, report
 from benchmarks.peers.contenders import LIBRARIES
 from benchmarks.peers.groups import DEFAULT, GROUPS
 from benchmarks.peers.runner import DifferentResult, Work, WorkerError, lacking, run
@@ -48,6 +48,7 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument("--compile", action="store_true", help="also PyTorch compiled, which needs g++")
     options.add_argument("--memory", action="store_true", help="instead of time, the peak memory of training steps")
     options.add_argument("--json", type=Path, metavar="FILE", help="write everything that was measured")
+    options.add_argument("--plot", type=Path, metavar="FILE", help="draw the ratios, which needs matplotlib")
     options.add_argument("--markdown", action="store_true", help="print Markdown")
     options.add_argument("--quiet", action="store_true", help="no progress on standard error")
     return options
@@ -92,6 +93,8 @@ def main(arguments: list[str]) -> int:
     found = report.tables(results, {name: group.mean for name, group in GROUPS.items()})
     if options.json:
         options.json.write_text(json.dumps(report.as_json(heads, results), indent=1) + "\n")
+    if options.plot:
+        plot.draw(results, options.plot)
     if options.markdown:
         print(report.markdown(heads, found))
     else:
