@@ -433,7 +433,9 @@ cdef int epilogue_of(cnp.ndarray bias, bint accumulate, cnp.ndarray residual, tu
     epilogue.add = out.data if accumulate else NULL
     if residual is not None:
         image_of(residual, table, &added)
-        if added.image != out.image or added.row != out.row or added.pixel != out.pixel:
+        if ((cnp.PyArray_DIM(residual, 0) > 1 and added.image != out.image)
+                or (cnp.PyArray_DIM(residual, 2) > 1 and added.row != out.row)
+                or (cnp.PyArray_DIM(residual, 3) > 1 and added.pixel != out.pixel)):
             raise TypeError("residual must have the memory layout of out")
         epilogue.add = added.data
     return 0
