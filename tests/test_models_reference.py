@@ -74,6 +74,7 @@ def test_scores(name):
         ("plain18", {}, 11_515_688),
         ("densenet264", {}, 33_337_704),
         ("densenet_bc_100_12", {}, 769_162),
+        ("densenet_bc_16_24", {}, 172_906),
     ],
 )
 def test_papers_numbers_of_parameters(name, options, parameters):

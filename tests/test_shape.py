@@ -248,3 +248,38 @@ def test_unflatten_that_does_not_fit():
     with pytest.raises(TypeError, match="unflatten: sizes"):
         F.unflatten(randn(2, 12), 1, (3.0, 4))
     assert F.unflatten(randn(0, 3), 0, (2, 0)).shape == (2, 0, 3)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int64])
+@pytest.mark.parametrize("last", [True, False])
+def test_cat_leaves_what_is_in_its_place(dtype, last):
+    values = np.arange(2 * 5 * 3 * 4).reshape(2, 5, 3, 4).astype(dtype)
+    out = np.full((2, 3, 4, 5), -1, dtype).transpose(0, 3, 1, 2) if last else np.full((2, 5, 3, 4), -1, dtype)
+    first = F.cat([values[:, :2]], 1, out=out[:, :2])
+    assert (out[:, 2:] == -1).all()
+    version = out.base if last else out
+    both = F.cat([first, values[:, 2:]], 1, out=out)
+    np.testing.assert_array_equal(both, values)
+    assert np.shares_memory(both.data, version)
+    # Parts of `out` that are in the wrong place are read before they are written over.
+    np.testing.assert_array_equal(F.cat([out[:, 3:], out[:, :3]], 1, out=out), np.roll(values, 2, 1))
+    np.testing.assert_array_equal(F.cat([values[..., :1], values[..., 1:]], -1, out=out), values)
+
+
+def test_gradients_pass_a_cat_into_an_array():
+    x, y = (Tensor(randn(2, n, 3, 3), requires_grad=True) for n in (2, 3))
+    out = np.empty((2, 5, 3, 3))
+    once = F.cat([x], 1, out=out[:, :2])
+    (F.cat([once * 2, y], 1) + F.cat([once, y], 1, out=out)).sum().backward()
+    assert (x.grad.numpy() == 3).all()
+    assert (y.grad.numpy() == 2).all()
+
+
+def test_cat_into_an_array_that_does_not_fit():
+    parts, read_only = [np.zeros((1, 2), np.float32)] * 2, np.zeros((1, 4), np.float32)
+    read_only.flags.writeable = False
+    with pytest.raises(ShapeError, match=r"cat: out must have shape \(1, 4\), got \(1, 3\)"):
+        F.cat(parts, 1, out=np.zeros((1, 3), np.float32))
+    for out in (np.zeros((1, 4)), [0, 0, 0, 0], read_only):
+        with pytest.raises(TypeError, match="cat: out must be a writable array of float32"):
+            F.cat(parts, 1, out=out)

@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from fastconv import _kernels, checks
+from fastconv import checks
 from fastconv.autograd import record
 from fastconv.errors import ShapeError
+from fastconv.functional._join import joined
 from fastconv.tensor import Tensor, array_of
 from fastconv.tracing import traced, tracing
 
@@ -199,8 +200,12 @@ def getitem(input: Any, index: Any) -> Tensor:
     return record(x[index], backward, (input,))
 
 
-def cat(tensors: Sequence[Any], dim: int = 0) -> Tensor:
+def cat(tensors: Sequence[Any], dim: int = 0, *, out: np.ndarray | None = None) -> Tensor:
     """Join tensors along an axis; the other lengths must agree.
+
+    The result is `out` if that is given, and a tensor that lies in its place of `out` already is not copied: who adds
+    to ``out[:, :8]`` what belongs into ``out[:, 8:]`` copies that alone. Nobody else may write to `out` before the
+    way back.
 
     Examples
     --------
@@ -219,13 +224,8 @@ def cat(tensors: Sequence[Any], dim: int = 0) -> Tensor:
         shape[axis] = sum(x.shape[axis] for x in arrays)
         return traced("cat", locals(), shape, first.dtype)
     ends = np.cumsum([x.shape[axis] for x in arrays])
-    if axis == 1 and all(x.ndim == 4 and x.dtype.kind == "f" and x.strides[1] == x.itemsize for x in arrays):
-        out = _kernels.empty_channels_last((first.shape[0], int(ends[-1]), *first.shape[2:]), first.dtype)
-        for x, end in zip(arrays, ends, strict=True):
-            _kernels.copy_channels(_kernels.channels_last(x), out[:, end - x.shape[1] : end])
-    else:
-        out = np.concatenate(arrays, axis)
-    return record(out, lambda grad: np.split(grad, ends[:-1], axis), tensors)
+    joint = joined(arrays, axis, (*first.shape[:axis], int(ends[-1]), *first.shape[axis + 1 :]), out)
+    return record(joint, lambda grad: np.split(grad, ends[:-1], axis), tensors)
 
 
 def concat(tensors: Sequence[Any], dim: int = 0) -> Tensor:
