@@ -29,7 +29,7 @@ SGD = {"lr": 1e-4, "momentum": 0.9, "weight_decay": 1e-4}
 FORWARD_GOALS = (Goal("mean", 1.6, 2),)
 STEP_GOALS = (Goal("mean", 1.4, 2), Goal("ratio", 1.1, 2), Goal("memory", 1.0))
 # What does not change what is computed, or is not the peer's to be told.
-OURS = {"algorithm", "activation", "residual", "inplace", "padding_mode", "return_indices", "rng"}
+OURS = {"algorithm", "activation", "residual", "inplace", "out", "padding_mode", "return_indices", "rng"}
 
 
 def _plain(argument: Any, states: dict[str, tuple[int, ...]], places: dict[Any, int]) -> Any:
