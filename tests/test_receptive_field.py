@@ -211,20 +211,49 @@ def test_windows_of_all_kinds(name):
         assert [(max(a, 0), min(b, 16)) for a, b in box.box(position)] == expected
 
 
+class Added(Module):
+    """A convolution that adds what went past three others."""
+
+    def __init__(self):
+        self.far = Sequential(conv(1, 1, 3, padding=1), conv(1, 1, 3, padding=1), conv(1, 1, 3, padding=1))
+        self.near = conv(1, 1, 1)
+
+    def forward(self, x):
+        return self.near(x, residual=self.far(x))
+
+
 UPWARDS = {
     "transposed": Apply(F.conv_transpose2d, (1, 1, 3, 4), stride=2, padding=1),
     "doubled": Apply(F.conv_transpose2d, (1, 1, 2, 2), stride=2),
-    "zeros": Apply(lambda x: F.conv2d(F.zero_insert(x, 2), np.ones((1, 1, 3, 3), np.float32))),
+    "tripled": Sequential(Apply(F.conv_transpose2d, (1, 1, 3, 5), stride=3), AvgPool2d(2)),
+    "bilinear": Apply(F.interpolate, scale_factor=2, mode="bilinear"),
+    "nearest": Apply(F.interpolate, size=(40, 25), mode="nearest"),
+    "uneven": Sequential(Apply(F.adaptive_avg_pool2d, output_size=(9, 10)), Skip()),
+    "residual": Added(),
 }
 
 
 @pytest.mark.parametrize("name", UPWARDS)
-def test_fields_that_differ_by_phase_hold_them_all(name):
-    model = Sequential(conv(1, 1, 3), UPWARDS[name], conv(1, 1, 3))
+def test_elements_that_do_not_see_alike(name):
+    model = Sequential(conv(1, 1, 3, padding=1), UPWARDS[name], conv(1, 1, 3))
+    found = list(fastconv.receptive_field(model, (1, 1, 16, 16)).values())[-1]
+    *_, shape = seen(model, (16, 16), (0, 0))
+    boxes = []
+    for at in range(min(shape[2:])):
+        *expected, _ = seen(model, (16, 16), (at, at))
+        boxes.append(found.box((at, at)))
+        assert [(max(low, 0), min(high, 16)) for low, high in boxes[-1]] == expected
+    for axis, size in enumerate(found.size):
+        assert size == max(high - low for low, high in (box[axis] for box in boxes))
+
+
+def test_zeros_between_pixels_see_their_neighbours():
+    spread = Apply(lambda x: F.conv2d(F.zero_insert(x, 2), np.ones((1, 1, 3, 3), np.float32)))
+    model = Sequential(conv(1, 1, 3), spread, conv(1, 1, 3))
     found = list(fastconv.receptive_field(model, (1, 1, 16, 16)).values())[-1]
     assert found.jump == (0.5, 0.5)
     for row in range(8, 14):
         first, second, _ = seen(model, (16, 16), (row, row))
         for (low, high), (a, b) in zip(found.box((row, row)), (first, second), strict=True):
             assert low <= a < b <= high
-            assert (high - low) - (b - a) <= 1.5
+            assert (high - low) - (b - a) <= 1

@@ -1,7 +1,6 @@
 """The arithmetic of receptive fields, carried through a graph by a rule for each kind of operation.
 
-What element o along an axis of a map sees is the run of pixels from ``low + o * jump`` to ``high + o * jump``, which
-may begin or end outside the image.
+What each element along an axis of a map sees is a run of pixels, which may begin or end outside the image.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from fastconv.graph.ir import Graph, Node, Value
 __all__ = ["Field", "fields"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Field:
     """What a value sees along one axis of the input.
 
@@ -25,17 +24,17 @@ class Field:
     ----------
     axis : int or None
         Axis of the value that runs along it; None when no position is left, as after a global pool.
-    low, high : float
-        First and last pixel that element 0 sees, or any element where `axis` is None.
+    low, high : ndarray
+        First and last pixel that each element sees; of length 1 where `axis` is None.
     jump : float
-        Pixels from one element to the next.
+        Pixels from one element to the next, on the whole.
     whole : bool
         Whether everything is seen, by way of a branch without positions (squeeze and excitation).
     """
 
     axis: int | None
-    low: float
-    high: float
+    low: np.ndarray
+    high: np.ndarray
     jump: float = 1.0
     whole: bool = False
 
@@ -47,7 +46,8 @@ Known = dict[Value, Fields]
 def fields(graph: Graph) -> Known:
     """Return the fields of every value that depends on the graph's first input: one for each axis of its images."""
     image = graph.inputs[0]
-    known: Known = {image: tuple(Field(axis, 0, 0) for axis in range(2, len(image.shape)))}
+    pixels = [np.arange(float(n)) for n in image.shape[2:]]
+    known: Known = {image: tuple(Field(axis, at, at) for axis, at in enumerate(pixels, 2))}
     for node in graph.nodes:
         inputs = [value for value in node.inputs if value in known]
         rule = _RULES.get(node.op, _slid if family(node)[0] in STEPS else _together)
@@ -56,49 +56,56 @@ def fields(graph: Graph) -> Known:
     return known
 
 
-def _collapsed(field: Field, shape: tuple[int, ...]) -> Field:
-    """The field of something that takes all elements along an axis of a value of this shape."""
+def _collapsed(field: Field) -> Field:
+    """The field of something that takes all elements along an axis."""
     if field.axis is None:
         return field
-    return Field(None, field.low, field.high + (shape[field.axis] - 1) * field.jump, whole=field.whole)
+    low, high = np.min(field.low, initial=np.inf), np.max(field.high, initial=-np.inf)
+    return Field(None, np.array([low]), np.array([high]), whole=field.whole)
 
 
-def _moved(found: Fields, shape: tuple[int, ...], place: dict[int, int]) -> Fields:
+def _moved(found: Fields, place: dict[int, int]) -> Fields:
     """Fields of a value whose axes have moved; an axis without a new place has been joined with others."""
-    return tuple(replace(f, axis=place[f.axis]) if f.axis in place else _collapsed(f, shape) for f in found)
+    return tuple(replace(f, axis=place[f.axis]) if f.axis in place else _collapsed(f) for f in found)
 
 
-def _joined(one: Field, two: Field, shape: tuple[int, ...]) -> Field:
-    """The smallest field around two of a value of this shape."""
+def _joined(one: Field, two: Field) -> Field:
+    """The smallest field around two of one value."""
     whole = one.whole or two.whole or (one.axis is None) != (two.axis is None)
     if one.axis is None:
         one, two = two, one
-    drift = 0.0
-    if one.axis is not None and two.axis is not None:
-        drift = (shape[one.axis] - 1) * (two.jump - one.jump)
-    low, high = min(one.low, two.low + min(drift, 0)), max(one.high, two.high + max(drift, 0))
-    return replace(one, low=low, high=high, whole=whole)
+    return replace(one, low=np.minimum(one.low, two.low), high=np.maximum(one.high, two.high), whole=whole)
+
+
+def _at(places: np.ndarray, pixels: np.ndarray, jump: float) -> np.ndarray:
+    """The pixels at places along an axis, which go on before its first and after its last element as between."""
+    inside = np.clip(places, 0, len(pixels) - 1)
+    beyond = (places - inside) * jump
+    return pixels[inside.astype(np.intp)] + np.where(beyond < 0, np.floor(beyond), np.ceil(beyond))
 
 
 # ---- rules: the fields of a node's result
 
 
 def _slid(node: Node, inputs: list[Value], known: Known) -> Fields:
-    """A window, or anything else that maps positions to positions along the last axes."""
+    """A window, or anything else that maps positions to positions along the last axes; and what is added to it."""
     value, shape, out = inputs[0], inputs[0].shape, node.output.shape
     name, axes = family(node)
     found = []
     for f in known[value]:
         i = -1 if f.axis is None else f.axis - (len(shape) - axes)
-        if f.axis is not None and i >= 0:
-            length = out[len(out) - axes + i]
-            first, last, ratio = STEPS[name](node, i, axes, shape[f.axis], length)
-            even = ratio * np.arange(length)
-            low, high = (float(np.min(first - even)), float(np.max(last - even))) if length else (0.0, 0.0)
-            f = replace(f, low=f.low + low * f.jump, high=f.high + high * f.jump, jump=f.jump * ratio)
+        if f.axis is not None and i >= 0 and len(f.low):
+            first, last, ratio = STEPS[name](node, i, axes, shape[f.axis], out[len(out) - axes + i])
+            ends = [_at(places, f.low, f.jump) for places in (first, last)]
+            others = [_at(places, f.high, f.jump) for places in (first, last)]
+            f = replace(f, low=np.minimum(*ends), high=np.maximum(*others), jump=f.jump * ratio)
         found.append(f)
     offset = len(out) - len(shape)
-    return _moved(tuple(found), shape, {axis: axis + offset for axis in range(len(shape))})
+    slid = _moved(tuple(found), {axis: axis + offset for axis in range(len(shape))})
+    added = node.arguments.get("residual")
+    if isinstance(added, Value) and added in known:
+        return tuple(_joined(a, b) for a, b in zip(slid, known[added], strict=True))
+    return slid
 
 
 def _together(node: Node, inputs: list[Value], known: Known) -> Fields:
@@ -108,8 +115,8 @@ def _together(node: Node, inputs: list[Value], known: Known) -> Fields:
     for value in inputs:
         offset = len(out) - len(value.shape)
         place = {i: i + offset for i, n in enumerate(value.shape) if i + offset >= 0 and out[i + offset] == n}
-        found = _moved(known[value], value.shape, place)
-        joined = tuple(_joined(a, b, out) for a, b in zip(joined, found, strict=True)) if joined else found
+        found = _moved(known[value], place)
+        joined = tuple(_joined(a, b) for a, b in zip(joined, found, strict=True)) if joined else found
     return joined
 
 
@@ -120,14 +127,14 @@ def _reduced(node: Node, inputs: list[Value], known: Known) -> Fields:
     dims = range(ndim) if dim is None else [d % ndim for d in (dim if isinstance(dim, (tuple, list)) else (dim,))]
     kept = [axis for axis in range(ndim) if axis not in dims]
     place = {axis: axis if node.arguments["keepdim"] else i for i, axis in enumerate(kept)}
-    return _moved(known[value], value.shape, place)
+    return _moved(known[value], place)
 
 
 def _along(node: Node, inputs: list[Value], known: Known) -> Fields:
     """A softmax: what lies along one axis is taken together."""
     value = inputs[0]
     along = node.arguments["dim"] % len(value.shape)
-    return _moved(known[value], value.shape, {axis: axis for axis in range(len(value.shape)) if axis != along})
+    return _moved(known[value], {axis: axis for axis in range(len(value.shape)) if axis != along})
 
 
 def _reshaped(node: Node, inputs: list[Value], known: Known) -> Fields:
@@ -143,7 +150,7 @@ def _reshaped(node: Node, inputs: list[Value], known: Known) -> Fields:
             if before[a] != after[b] or a in place:
                 break
             place[a] = b
-    return _moved(known[value], before, place)
+    return _moved(known[value], place)
 
 
 def _permuted(node: Node, inputs: list[Value], known: Known) -> Fields:
@@ -154,7 +161,7 @@ def _permuted(node: Node, inputs: list[Value], known: Known) -> Fields:
         order[a], order[b] = order[b], order[a]
     else:
         order = [d % len(order) for d in node.arguments["dims"]]
-    return _moved(known[value], value.shape, {axis: i for i, axis in enumerate(order)})
+    return _moved(known[value], {axis: i for i, axis in enumerate(order)})
 
 
 def _sliced(node: Node, inputs: list[Value], known: Known) -> Fields:
@@ -163,7 +170,7 @@ def _sliced(node: Node, inputs: list[Value], known: Known) -> Fields:
     shape, index = value.shape, node.arguments["index"]
     index = index if isinstance(index, tuple) else (index,)
     if not all(isinstance(part, (int, np.integer, slice, type(None), type(...))) for part in index):
-        return _moved(known[value], shape, {})
+        return _moved(known[value], {})
     taken = sum(part is not None and part is not ... for part in index)
     parts = list(index) if any(part is ... for part in index) else [*index, ...]
     at = next(i for i, part in enumerate(parts) if part is ...)
@@ -176,9 +183,8 @@ def _sliced(node: Node, inputs: list[Value], known: Known) -> Fields:
             field = by_axis.get(axis)
             start, _, step = part.indices(shape[axis]) if isinstance(part, slice) else (part % shape[axis], 0, 0)
             if field is not None:
-                low, high = field.low + start * field.jump, field.high + start * field.jump
-                place = new if isinstance(part, slice) else None
-                moved[axis] = Field(place, low, high, field.jump * (step or 1), field.whole)
+                place, kept = (new, part) if isinstance(part, slice) else (None, slice(start, start + 1))
+                moved[axis] = Field(place, field.low[kept], field.high[kept], field.jump * (step or 1), field.whole)
             axis += 1
         new += part is None or isinstance(part, slice)
     return tuple(f if f.axis is None else moved[f.axis] for f in known[value])
@@ -187,7 +193,7 @@ def _sliced(node: Node, inputs: list[Value], known: Known) -> Fields:
 def _product(node: Node, inputs: list[Value], known: Known) -> Fields:
     """A fully connected layer takes the last axis together."""
     value = inputs[0]
-    return _moved(known[value], value.shape, {axis: axis for axis in range(len(value.shape) - 1)})
+    return _moved(known[value], {axis: axis for axis in range(len(value.shape) - 1)})
 
 
 _RULES: dict[str, Callable[[Node, list[Value], Known], Fields]] = {

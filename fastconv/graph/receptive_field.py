@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
+
+import numpy as np
 
 from fastconv import checks
 from fastconv.errors import ShapeError
@@ -20,7 +22,9 @@ class ReceptiveField:
     """What one element of a map sees of the input; a number for each axis of the image: (height, width).
 
     Pixel i covers the coordinates from i to i + 1, so that the field of element k along an axis is centred on
-    ``start + k * jump`` and reaches ``size / 2`` to both sides, also beyond the image, into the padding.
+    ``start + k * jump`` and reaches ``size / 2`` to both sides, also beyond the image, into the padding. Where elements
+    do not all see alike (after transposed convolutions and interpolation, where paths of different steps join) `size`
+    is that of the largest field, `start` holds on the average, and :meth:`box` tells what an element sees.
 
     Attributes
     ----------
@@ -31,11 +35,14 @@ class ReceptiveField:
         Pixels from the field of one element to that of the next; None where the map has no positions left.
     start : tuple of float or None
         Centre of the field of element 0; 0.5 for a pixel itself.
+    spans : tuple
+        For each axis None or, where elements do not all see alike, first and last coordinate of each element's field.
     """
 
     size: tuple[int, ...]
     jump: tuple[float | None, ...]
     start: tuple[float | None, ...]
+    spans: tuple[Any, ...] = field(default=(), repr=False, compare=False)
 
     def box(self, position: tuple[int, ...]) -> tuple[tuple[float, float], ...]:
         """Return the first and the last coordinate, along each axis, that the element at `position` sees.
@@ -48,7 +55,11 @@ class ReceptiveField:
         if len(position) != len(self.size):
             raise ShapeError(f"receptive_field: position must have {len(self.size)} numbers, got {position!r}")
         found = []
-        for at, size, jump, start in zip(position, self.size, self.jump, self.start, strict=True):
+        spans = self.spans or (None,) * len(self.size)
+        for at, size, jump, start, span in zip(position, self.size, self.jump, self.start, spans, strict=True):
+            if span is not None and -len(span[0]) <= at < len(span[0]):
+                found.append((float(span[0][at]), float(span[1][at])))
+                continue
             centre = size / 2 if jump is None or start is None else start + at * jump
             found.append((centre - size / 2, centre + size / 2))
         return tuple(found)
@@ -58,8 +69,7 @@ def receptive_field(model: Any, input_shape: tuple[int, ...], layer: str | None 
     """Return what the elements of layers see of the input.
 
     Statistics that normalisations take over a map do not count. Where paths of different reach join (branches, skip
-    connections), the field is the smallest box around both; after transposed convolutions and interpolation, whose
-    elements do not all see alike, it is one that serves for all of them.
+    connections), the field is the smallest box around both.
 
     Parameters
     ----------
@@ -120,14 +130,19 @@ def find_layer(graph: Graph, layer: str) -> Node:
 
 def summarise(value: Value, found: tuple[Field, ...], image: tuple[int, ...]) -> ReceptiveField:
     """Turn the fields of a value as they are computed into one as it is shown; empty for what is made of constants."""
-    sizes, jumps, starts = [], [], []
-    for field, pixels in zip(found, image[2:], strict=bool(found)):
-        single = field.axis is None or value.shape[field.axis] == 1
-        covers = field.whole or (single and field.low <= 0 and field.high >= pixels - 1)
-        sizes.append(pixels if covers else math.ceil(field.high - field.low + 1 - 1e-6))
-        jumps.append(None if field.axis is None or (covers and single) else float(field.jump))
-        starts.append(None if field.axis is None or covers else (field.low + field.high + 1) / 2)
-    return ReceptiveField(tuple(sizes), tuple(jumps), tuple(starts))
+    sizes, jumps, starts, spans = [], [], [], []
+    for each, pixels in zip(found, image[2:], strict=bool(found)):
+        low, high = each.low, each.high
+        single = each.axis is None or len(low) == 1
+        covers = each.whole or bool(single and low[0] <= 0 and high[0] >= pixels - 1)
+        centres = (low + high + 1) / 2 - np.arange(len(low)) * each.jump
+        alike = np.ptp(centres) < 1e-6 and np.ptp(high - low) < 1e-6 if len(low) else True
+        sizes.append(pixels if covers else math.ceil(np.max(high - low, initial=0) + 1 - 1e-6))
+        jumps.append(None if each.axis is None or (covers and single) else float(each.jump))
+        starts.append(None if each.axis is None or covers or not len(low) else float(np.mean(centres)))
+        spans.append(None if alike or covers else (low, high + 1))
+    uneven = any(span is not None for span in spans)
+    return ReceptiveField(tuple(sizes), tuple(jumps), tuple(starts), tuple(spans) if uneven else ())
 
 
 def output_size(n: int, kernel: int, stride: int = 1, padding: int = 0, dilation: int = 1) -> int:

@@ -114,6 +114,8 @@ class Summary:
 
         found = asdict(self)
         found["rows"] = list(found["rows"])
+        for row in found["rows"]:
+            del row["receptive_field"]["spans"]
         return found
 
     def table(self) -> Table:
