@@ -28,8 +28,8 @@ AVX512 = ["-mavx512f", "-mavx512dq", "-mavx512bw", "-mavx512vl", "-mprefer-vecto
 # stands in src_c/dispatch.c, the test for the processor's support in src_c/cpu.c.
 ISAS = {
     "scalar": (X86 | ARM | {platform.machine()}, []),
-    "avx2": (X86, ["-mavx2", "-mfma", "-mbmi2"]),
-    "avx512": (X86, [*AVX512, "-mfma", "-mbmi2"]),
+    "avx2": (X86, ["-mavx2", "-mfma", "-mbmi2", "-mprfchw"]),
+    "avx512": (X86, [*AVX512, "-mfma", "-mbmi2", "-mprfchw"]),
     "neon": (ARM, []),
 }
 

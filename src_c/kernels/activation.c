@@ -127,7 +127,12 @@ FC_INLINE void activation_range(const int function, const activation_job *job, c
                                 ptrdiff_t end) {
   const vec a = v_set1((real)job->function->a), b = v_set1((real)job->function->b);
   const vec c = v_set1((real)job->function->c);
-  for (; i + VL <= end; i += VL) activation_step(function, job, gradient, i, VL, a, b, c);
+  for (; i + VL <= end; i += VL) {
+    v_ahead(job->x + i);
+    if (gradient) v_ahead(job->grad + i);
+    v_ahead_store(job->out + i);
+    activation_step(function, job, gradient, i, VL, a, b, c);
+  }
   if (i < end) activation_step(function, job, gradient, i, end - i, a, b, c);
 }
 

@@ -42,6 +42,8 @@ FC_INLINE void block_sums(const int vectors, const int gradient, const norm_job 
   for (ptrdiff_t row = 0; row < rows; row++) {
     FC_UNROLL(4)
     for (int i = 0; i < vectors; i++) {
+      v_ahead(x + row * job->x_step + i * VL);
+      if (gradient) v_ahead(grad + row * job->grad_step + i * VL);
       const vec distance = v_sub(v_load_n(x + row * job->x_step + i * VL, lanes), c[i]);
       const vec factor = gradient ? v_load_n(grad + row * job->grad_step + i * VL, lanes) : distance;
       a[i] = v_add(a[i], factor);
@@ -145,6 +147,9 @@ static int kernel_norm_moments(const fc_norm *norm, const void *x, double *mean,
 
 FC_INLINE void map_step(const int gradient, const norm_job *job, const real *x, const real *grad, ptrdiff_t at,
                         real *out, ptrdiff_t n) {
+  v_ahead(x);
+  if (gradient) v_ahead(grad);
+  v_ahead_store(out);
   const vec scale = v_load_n(job->scale + at, n), distance = v_sub(v_load_n(x, n), v_load_n(job->centre + at, n));
   vec value = v_load_n(job->shift + at, n);
   if (gradient) value = v_fma(v_load_n(job->slope + at, n), distance, value);
@@ -152,7 +157,6 @@ FC_INLINE void map_step(const int gradient, const norm_job *job, const real *x, 
 }
 
 FC_INLINE void map_piece(const int gradient, const norm_job *job, ptrdiff_t piece) {
-  piece = job->segments * job->chunks - 1 - piece; /* backwards: the sums' last rows are still in the cache */
   const ptrdiff_t segment = piece / job->chunks, begin = piece % job->chunks * job->chunk;
   const ptrdiff_t end = min_size(job->rows, begin + job->chunk), columns = segment * job->width;
   for (ptrdiff_t row = segment * job->rows + begin; row < segment * job->rows + end; row++) {

@@ -121,7 +121,13 @@ FC_INLINE void sweep(const update_job *job, ptrdiff_t i, ptrdiff_t end, update_r
   const fc_update options = *job->options; /* copies, which no store into an array can change */
   update_job mine = *job;
   mine.options = &options;
-  for (; i + VL <= end; i += VL) rule(&mine, i, VL);
+  for (; i + VL <= end; i += VL) {
+    v_ahead(mine.grad + i);
+    v_ahead_store(mine.parameter + i);
+    for (int k = 0; k < 3; k++)
+      if (mine.state[k]) v_ahead_store(mine.state[k] + i);
+    rule(&mine, i, VL);
+  }
   if (i < end) rule(&mine, i, end - i);
 }
 

@@ -38,6 +38,9 @@ FC_INLINE void pool3x3_channels(const pool3x3_job *job, const pool3x3_above *abo
                                 ptrdiff_t ox, real *x, ptrdiff_t c, ptrdiff_t n) {
   const ptrdiff_t channels = job->window->channels, pixel = job->grad.pixel;
   vec even = v_zero(), odd = v_zero();
+  v_ahead_store(x + c);
+  v_ahead_store(x + job->grad_x.pixel + c);
+  v_ahead(above[rows - 1].grad + ox * pixel + c); /* the row that those before have not read */
   FC_UNROLL(2)
   for (int r = 0; r < rows; r++) {
     const uint8_t *winners = above[r].winners + ox * channels + c;

@@ -45,6 +45,9 @@ FC_INLINE void v_store_n(real *p, vec a, ptrdiff_t n) {
     V_(maskstore)(p, v_first(n), a);
 }
 
+FC_INLINE void v_ahead(const real *p) { __builtin_prefetch((const char *)p + 2048, 0, 3); }
+FC_INLINE void v_ahead_store(const real *p) { __builtin_prefetch((const char *)p + 1024, 1, 3); }
+
 typedef __m256i bytes; /* each widened to the size of an element */
 FC_INLINE bytes b_load_n(const uint8_t *p, ptrdiff_t n) {
   uint64_t packed = 0;

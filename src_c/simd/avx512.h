@@ -42,6 +42,9 @@ FC_INLINE void v_store_n(real *p, vec a, ptrdiff_t n) {
     V_(mask_storeu)(p, v_first(n), a);
 }
 
+FC_INLINE void v_ahead(const real *p) { __builtin_prefetch((const char *)p + 2048, 0, 3); }
+FC_INLINE void v_ahead_store(const real *p) { __builtin_prefetch((const char *)p + 1024, 1, 3); }
+
 typedef __m128i bytes;
 FC_INLINE bytes b_load_n(const uint8_t *p, ptrdiff_t n) { return _mm_maskz_loadu_epi8(v_first(n), p); }
 FC_INLINE void b_store_n(uint8_t *p, bytes a, ptrdiff_t n) { _mm_mask_storeu_epi8(p, v_first(n), a); }

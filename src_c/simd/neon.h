@@ -46,6 +46,9 @@ FC_INLINE void v_store_n(real *p, vec a, ptrdiff_t n) {
   }
 }
 
+FC_INLINE void v_ahead(const real *p) { (void)p; } /* not measured */
+FC_INLINE void v_ahead_store(const real *p) { (void)p; }
+
 typedef mask bytes; /* each widened to the size of an element */
 FC_INLINE bytes b_load_n(const uint8_t *p, ptrdiff_t n) {
   bytes a = {0};

@@ -42,6 +42,11 @@ FC_INLINE void v_store_n(real *p, vec a, ptrdiff_t n) {
   if (n > 0) *p = a;
 }
 
+/* memory that a stream will come to: asks for the cache line some distance beyond p, to be read or to be written. The
+ * processor's own prefetching ends with each page. p may point anywhere. */
+FC_INLINE void v_ahead(const real *p) { (void)p; }
+FC_INLINE void v_ahead_store(const real *p) { (void)p; }
+
 /* VL small whole numbers, 0 .. 255, kept in whatever form suits the masks of this instruction set */
 typedef uint32_t bytes;
 FC_INLINE bytes b_load_n(const uint8_t *p, ptrdiff_t n) { return n > 0 ? *p : 0; }
