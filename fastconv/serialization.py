@@ -168,7 +168,7 @@ def load_model(model: HasState, path: str | os.PathLike[str]) -> dict[str, str]:
     model : Module
         The network that receives the weights.
     path : str or path-like
-        A file with the names and shapes of ``model.state_dict()``, in float32 or float64.
+        A file with the names and shapes of ``model.state_dict()``, in float32 or float64, counts in int64.
 
     Returns
     -------
@@ -184,7 +184,8 @@ def load_model(model: HasState, path: str | os.PathLike[str]) -> dict[str, str]:
     OSError, MissingExtraError
         As for `load_file`.
     """
-    expected = {name: tuple(np.shape(value)) for name, value in model.state_dict().items()}
+    state_dict = model.state_dict()
+    expected = {name: tuple(np.shape(value)) for name, value in state_dict.items()}
     with _opened("load_model", path) as file:
         names = set(file.keys())
         if names != set(expected):
@@ -196,9 +197,10 @@ def load_model(model: HasState, path: str | os.PathLike[str]) -> dict[str, str]:
                 raise ShapeError(
                     f"load_model: {path} has {name} of shape {tuple(entry.get_shape())}, the network needs {shape}"
                 )
-            if entry.get_dtype() not in _FLOATS:
+            allowed = _FLOATS if state_dict[name].dtype.kind == "f" else ("I64",)  # batch norm counts batches
+            if entry.get_dtype() not in allowed:
                 raise DataError(
-                    f"load_model: {path} has {name} as {entry.get_dtype()}, allowed are {', '.join(_FLOATS)}"
+                    f"load_model: {path} has {name} as {entry.get_dtype()}, allowed are {', '.join(allowed)}"
                 )
         state = {name: file.get_tensor(name) for name in expected}
         metadata = dict(file.metadata() or {})

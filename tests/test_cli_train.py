@@ -194,3 +194,7 @@ def test_other_networks_are_trained_by_their_recipe(tmp_path):
     assert "training resnet20, 269,434 parameters, on 32 images of digits" in outcome.err
     settings = json.loads((tmp_path / "run" / "config.json").read_text())["settings"]
     assert {name: settings[name] for name in train.Recipe._fields} == {**train.Recipe()._asdict(), "epochs": 1}
+    again = run("evaluate", tmp_path / "run", "--limit", 32, "--json")
+    assert again.status == 0, again.err
+    last = History.load(tmp_path / "run" / "history.csv")[-1]
+    assert json.loads(again.out)["test"]["accuracy"] == pytest.approx(last.test_accuracy)

@@ -9,7 +9,7 @@ import pytest
 
 from fastconv import serialization
 from fastconv.errors import DataError, MissingExtraError, ShapeError
-from fastconv.layers import Linear
+from fastconv.layers import BatchNorm2d, Linear
 from fastconv.serialization import load_file, load_model, read_metadata, save_file, save_model, write_atomically
 
 
@@ -177,3 +177,17 @@ def test_arrays_without_axes_keep_their_shape(tmp_path):
     found = load_file(tmp_path / "m")
     assert found["count"].shape == ()
     assert found["turned"].tolist() == [[0, 3], [1, 4], [2, 5]]
+
+
+def test_what_batch_norm_counts_is_read_and_nothing_else_in_its_place(tmp_path):
+    model = BatchNorm2d(2)
+    model(np.ones((2, 2, 2, 2), np.float32))
+    save_model(model, tmp_path / "m")
+    other = BatchNorm2d(2)
+    load_model(other, tmp_path / "m")
+    assert other.num_batches_tracked.item() == 1
+    for name, values in (("num_batches_tracked", np.float32(1)), ("weight", np.ones(2, np.int64))):
+        state = {key: value.numpy() for key, value in model.state_dict().items()}
+        save_file({**state, name: values}, tmp_path / "wrong")
+        with pytest.raises(DataError, match=f"{name} as (F32, allowed are I64|I64, allowed are F32, F64)"):
+            load_model(other, tmp_path / "wrong")
