@@ -1,5 +1,7 @@
 """Sizes, crops, flips, colours and erasing."""
 
+import colorsys
+
 import numpy as np
 import pytest
 
@@ -31,7 +33,7 @@ RANDOM = [
     RandomResizedCrop((9, 11)),
     RandomHorizontalFlip(),
     RandomVerticalFlip(),
-    ColorJitter(0.4, 0.4, 0.4),
+    ColorJitter(0.4, 0.4, 0.4, 0.1),
     PCAColor(),
     RandomErasing(),
     RandomErasing(value="random"),
@@ -161,8 +163,33 @@ def test_jitter():
     factors = ColorJitter(0.4).apply(np.full((2000, 1, 1, 1), 0.5), KEYS)[:, 0, 0, 0] / 0.5
     assert 0.6 <= factors.min() < 0.61
     assert 1.39 < factors.max() <= 1.4
-    with pytest.raises(ShapeError, match="ColorJitter: images must have 1 or 3 channels, got 2"):
-        ColorJitter(0, 0.5)(IMAGES[:, :2])
+    for options in ({"contrast": 0.5}, {"hue": 0.5}):
+        with pytest.raises(ShapeError, match="ColorJitter: images must have 1 or 3 channels, got 2"):
+            ColorJitter(**options)(IMAGES[:, :2])
+
+
+@pytest.mark.parametrize("turn", [-0.5, -0.1, 0.2, 1 / 3, 0.5])
+def test_hue_is_turned_as_colorsys_does(turn):
+    colours = [(0.2, 0.7, 0.4), (1, 0, 0), (0, 0, 0), (0.5, 0.5, 0.5), (0.3, 0.3, 0.9), (0.8, 0.1, 0.8), (1, 1, 0.2)]
+    pixels = np.array(colours).T[None, :, None]
+    wanted = []
+    for colour in colours:
+        hue, saturation, value = colorsys.rgb_to_hsv(*colour)
+        wanted.append(colorsys.hsv_to_rgb((hue + turn) % 1, saturation, value))
+    turned = ColorJitter(hue=(turn, turn))(pixels)
+    np.testing.assert_allclose(turned[0, :, 0].T, wanted, atol=1e-12)
+    assert ColorJitter(hue=0.5)(IMAGES).dtype == IMAGES.dtype
+    grey = ColorJitter(hue=0.5)(IMAGES[:, :1])
+    assert np.array_equal(grey, IMAGES[:, :1])
+
+
+def test_hue_is_drawn_from_its_range():
+    red = np.zeros((2000, 3, 1, 1))
+    red[:, 0] = 1
+    turned = ColorJitter(hue=0.1).apply(red, KEYS)
+    turns = (turned[:, 1] - turned[:, 2]) / 6  # green comes in to one side, blue to the other
+    assert -0.1 <= turns.min() < -0.098
+    assert 0.098 < turns.max() <= 0.1
 
 
 def test_pca_colour():
@@ -220,6 +247,8 @@ def test_erasing():
         lambda: RandomVerticalFlip("1"),
         lambda: ColorJitter(-0.1),
         lambda: ColorJitter(contrast=(2, 1)),
+        lambda: ColorJitter(hue=0.6),
+        lambda: ColorJitter(hue=(-0.6, 0)),
         lambda: PCAColor(-1),
         lambda: PCAColor(0.1, (1, 2)),
         lambda: RandomErasing(2),
@@ -244,7 +273,7 @@ def test_a_whole_recipe_in_a_loader():
             RandomResizedCrop(16),
             RandomHorizontalFlip(),
             RandomAffine(10, (0.1, 0.1), (0.9, 1.1)),
-            ColorJitter(0.4, 0.4, 0.4),
+            ColorJitter(0.4, 0.4, 0.4, 0.1),
             PCAColor(),
             Normalize([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]),
             RandomErasing(),

@@ -6,8 +6,8 @@ import pytest
 from fastconv import functional as F
 from fastconv.data import DataLoader
 from fastconv.layers import Buffer, Flatten, Linear, Module, Sequential
-from fastconv.lr_scheduler import StepLR
-from fastconv.optim import SGD
+from fastconv.lr_scheduler import ReduceLROnPlateau, StepLR
+from fastconv.optim import SGD, NonFiniteGradientError, clip_grad_norm_, clip_grad_value_
 from fastconv.training import Evaluation, NonFiniteLossError, evaluate, fit
 
 RNG = np.random.default_rng(0)
@@ -50,6 +50,45 @@ def test_fit_is_the_loop_one_would_write():
     assert_same(weights(model), trained(6, 0.1))
     assert [record.epoch for record in history] == [1, 2]
     assert not model.training
+
+
+@pytest.mark.parametrize(("option", "clip"), [("clip_norm", clip_grad_norm_), ("clip_value", clip_grad_value_)])
+def test_gradients_are_clipped_before_each_update(option, clip):
+    model, twin = network(), network()
+    fit(model, loader(), optimizer=SGD(model.parameters(), 0.1), **{option: 0.05})
+    optimizer = SGD(twin.parameters(), 0.1)
+    for start in (0, 32, 64):
+        optimizer.zero_grad()
+        F.cross_entropy(twin(IMAGES[start : start + 32]), LABELS[start : start + 32]).backward()
+        clip(twin.parameters(), 0.05)
+        optimizer.step()
+    assert_same(weights(model), weights(twin))
+    assert not np.array_equal(weights(model)["1.weight"], trained(3, 0.1)["1.weight"])
+
+
+def test_a_gradient_that_cannot_be_clipped_leaves_the_weights():
+    model = network()
+    before = weights(model)
+
+    def steep(scores, labels):  # 0, with an infinite slope
+        return F.sqrt(scores - scores.detach()).sum()
+
+    with pytest.raises(NonFiniteGradientError, match=r"1\.weight"):
+        fit(model, loader(), optimizer=SGD(model.parameters(), 0.1), loss=steep, clip_norm=1.0)
+    assert_same(weights(model), before)
+
+
+@pytest.mark.parametrize("mode", ["min", "max"])
+@pytest.mark.parametrize("validated", [True, False])
+def test_a_plateau_is_judged_once_an_epoch(mode, validated):
+    model = network()
+    optimizer = SGD(model.parameters(), 0.1)
+    schedule = ReduceLROnPlateau(optimizer, mode, factor=0.5, patience=1, threshold=10.0, threshold_mode="abs")
+    history = fit(model, loader(), loader() if validated else None, optimizer=optimizer, scheduler=schedule, epochs=5)
+    assert [record.learning_rate for record in history] == [0.1, 0.1, 0.1, 0.05, 0.05]
+    first = history[0]
+    metrics = {"min": (first.train_loss, first.test_loss), "max": (first.train_accuracy, first.test_accuracy)}
+    assert schedule.best == metrics[mode][validated]
 
 
 def test_fit_learns_and_records():

@@ -14,8 +14,8 @@ from fastconv import functional as F
 from fastconv.autograd import no_grad
 from fastconv.errors import FastconvError
 from fastconv.layers import Module
-from fastconv.lr_scheduler import LRScheduler
-from fastconv.optim import Optimizer
+from fastconv.lr_scheduler import LRScheduler, ReduceLROnPlateau
+from fastconv.optim import Optimizer, clip_grad_norm_, clip_grad_value_
 from fastconv.training.evaluation import evaluate
 from fastconv.training.history import EpochRecord, History
 
@@ -71,6 +71,8 @@ def fit(
     scheduler: LRScheduler | None = None,
     epochs: int = 1,
     loss: Loss = F.cross_entropy,
+    clip_norm: float | None = None,
+    clip_value: float | None = None,
     on_batch: Callable[[BatchRecord], Any] | None = None,
     on_epoch: Callable[[EpochRecord], Any] | None = None,
 ) -> History:
@@ -88,11 +90,15 @@ def fit(
     optimizer : Optimizer
         Of the model's parameters.
     scheduler : LRScheduler, optional
-        Stepped after every batch, not every epoch.
+        Stepped after every batch, not every epoch. Only a `ReduceLROnPlateau` is stepped after every epoch, with the
+        loss if its mode is "min" and the accuracy if it is "max", those of the validation where there is one.
     epochs : int
         How often to go through the training data.
     loss : callable
         From scores and labels to a Tensor with one number, the mean over the batch.
+    clip_norm, clip_value : float, optional
+        Before each update the gradients are cut to [-clip_value, clip_value], then scaled down to at most this common
+        2-norm (`fastconv.optim.clip_grad_norm_`).
     on_batch, on_epoch : callable, optional
         Called with a `BatchRecord` after each batch and an `EpochRecord` after each epoch, for a display or to
         save the weights. What they raise ends the training.
@@ -107,6 +113,9 @@ def fit(
     NonFiniteLossError
         When a loss, or a weight at the end of an epoch, is NaN or infinite. The model then has the weights of the
         last good step: one after which the batch that made it still has a finite loss.
+    NonFiniteGradientError
+        When gradients are to be clipped and one is not finite; it names the parameter. The model has the weights of
+        the step before.
     KeyboardInterrupt
         After Ctrl-C. The model then has the weights of the last finished epoch, or those it came with.
     TypeError, ValueError
@@ -129,8 +138,9 @@ def fit(
         raise TypeError(f"fit: optimizer must be an Optimizer, got {type(optimizer).__name__}")
     if not len(train_loader):
         raise ValueError("fit: train_loader has no batches")
+    plateau = scheduler if isinstance(scheduler, ReduceLROnPlateau) else None
     history = History()
-    trainer = _Trainer(model, optimizer, scheduler, loss)
+    trainer = _Trainer(model, optimizer, None if plateau else scheduler, loss, _clipping(model, clip_norm, clip_value))
     finished = snapshot(model)
     try:
         for epoch in range(1, epochs + 1):
@@ -151,6 +161,8 @@ def fit(
                 perf_counter() - start,
             )
             history.append(record)
+            if plateau is not None:
+                plateau.step(_judged(record, plateau.mode, tested is not None))
             if on_epoch is not None:
                 on_epoch(record)
     except KeyboardInterrupt:
@@ -161,11 +173,39 @@ def fit(
     return history
 
 
+def _clipping(model: Module, clip_norm: float | None, clip_value: float | None) -> Callable[[], None]:
+    """Return what is done with the gradients before each update."""
+    norm = None if clip_norm is None else checks.number(clip_norm, "fit", "clip_norm", minimum=0.0)
+    value = None if clip_value is None else checks.number(clip_value, "fit", "clip_value", minimum=0.0)
+
+    def clip() -> None:
+        if value is not None:
+            clip_grad_value_(model.named_parameters(), value)
+        if norm is not None:
+            clip_grad_norm_(model.named_parameters(), norm)
+
+    return clip
+
+
+def _judged(record: EpochRecord, mode: str, validated: bool) -> float:
+    """Return the metric that a `ReduceLROnPlateau` is to listen to."""
+    if mode == "min":
+        return record.test_loss if validated else record.train_loss
+    return record.test_accuracy if validated else record.train_accuracy
+
+
 class _Trainer:
     """What stays the same from step to step, and the way back from a bad one."""
 
-    def __init__(self, model: Module, optimizer: Optimizer, scheduler: LRScheduler | None, loss: Loss) -> None:
-        self.model, self.optimizer, self.scheduler, self.loss = model, optimizer, scheduler, loss
+    def __init__(
+        self,
+        model: Module,
+        optimizer: Optimizer,
+        scheduler: LRScheduler | None,
+        loss: Loss,
+        clip: Callable[[], None],
+    ) -> None:
+        self.model, self.optimizer, self.scheduler, self.loss, self.clip = model, optimizer, scheduler, loss, clip
         self.step = 0
         self.rate = optimizer.param_groups[0]["lr"]
         # The state before the last update, the live arrays it is copied from, and the batch that update came from.
@@ -186,6 +226,7 @@ class _Trainer:
                 self.go_back()
                 raise NonFiniteLossError(value, epoch, batch, batches, self.step, self.rate)
             loss.backward()
+            self.clip()
             for name, array in self.live.items():
                 np.copyto(self.saved[name], array)
             self.previous = images, labels

@@ -19,7 +19,9 @@ GREY = (0.299, 0.587, 0.114)
 
 
 class ColorJitter(RandomTransform):
-    """Change brightness, contrast and saturation at random, in this order. Images are on the scale 0..1 and stay on it.
+    """Change brightness, contrast, saturation and hue at random, in this order.
+
+    Images are on the scale 0..1 and stay on it.
 
     Parameters
     ----------
@@ -27,6 +29,9 @@ class ColorJitter(RandomTransform):
         How far the factor may be from 1, or its smallest and largest value. Brightness multiplies the image; contrast
         and saturation mix it with its mean grey level and with its grey version: 0 leaves only these, 1 the image, more
         exaggerates.
+    hue
+        How far, at most 0.5, the hue may be turned either way, or the smallest and largest turn, in [-0.5, 0.5]: 1/3
+        makes red green, 0.5 gives the opposite colour.
 
     Examples
     --------
@@ -40,15 +45,20 @@ class ColorJitter(RandomTransform):
         brightness: float | Sequence[float] = 0.0,
         contrast: float | Sequence[float] = 0.0,
         saturation: float | Sequence[float] = 0.0,
+        hue: float | Sequence[float] = 0.0,
     ) -> None:
         self.brightness = _factors("brightness", brightness)
         self.contrast = _factors("contrast", contrast)
         self.saturation = _factors("saturation", saturation)
+        if not isinstance(hue, (tuple, list)):
+            reach = checks.number(hue, "ColorJitter", "hue", 0.0, 0.5)
+            hue = (-reach, reach)
+        self.hue = interval("ColorJitter", "hue", hue, -0.5, 0.5)
 
     def apply(self, images: np.ndarray, keys: np.ndarray) -> np.ndarray:
-        ranges = np.array([self.brightness, self.contrast, self.saturation])
-        factors = (ranges[:, 0] + (ranges[:, 1] - ranges[:, 0]) * uniform(keys, 3)).astype(images.dtype)
-        brightness, contrast, saturation = factors.T[:, :, None, None, None]
+        ranges = np.array([self.brightness, self.contrast, self.saturation, self.hue])
+        factors = (ranges[:, 0] + (ranges[:, 1] - ranges[:, 0]) * uniform(keys, 4)).astype(images.dtype)
+        brightness, contrast, saturation, hue = factors.T[:, :, None, None, None]
         if self.brightness != (1, 1):
             images = np.clip(images * brightness, 0, 1)
         if self.contrast != (1, 1):
@@ -57,10 +67,15 @@ class ColorJitter(RandomTransform):
         if self.saturation != (1, 1) and images.shape[1] == 3:
             grey = _grey("ColorJitter", images)
             images = np.clip(grey + (images - grey) * saturation, 0, 1)
+        if self.hue != (0, 0):
+            _grey("ColorJitter", images[:0])
+            if images.shape[1] == 3:
+                images = _turned(images, hue)
         return images
 
     def __repr__(self) -> str:
-        return f"ColorJitter(brightness={self.brightness}, contrast={self.contrast}, saturation={self.saturation})"
+        names = ("brightness", "contrast", "saturation", "hue")
+        return f"ColorJitter({', '.join(f'{name}={getattr(self, name)}' for name in names)})"
 
 
 class PCAColor(RandomTransform):
@@ -213,6 +228,18 @@ def _factors(argument: str, value: float | Sequence[float]) -> tuple[float, floa
         return interval("ColorJitter", argument, value, 0.0, np.inf)
     reach = checks.number(value, "ColorJitter", argument, minimum=0.0)
     return max(1 - reach, 0.0), 1 + reach
+
+
+def _turned(images: np.ndarray, hue: np.ndarray) -> np.ndarray:
+    """Turn the hue (Smith, "Color gamut transform pairs", 1978); what is grey has none."""
+    red, green, blue = images[:, 0:1], images[:, 1:2], images[:, 2:3]
+    value = images.max(1, keepdims=True)
+    chroma = value - images.min(1, keepdims=True)
+    divisor = np.where(chroma == 0, images.dtype.type(1), chroma)
+    from_green, from_blue = 2 + (blue - red) / divisor, 4 + (red - green) / divisor
+    sixths = np.where(value == red, (green - blue) / divisor, np.where(value == green, from_green, from_blue))
+    places = (np.array([5, 3, 1], images.dtype)[:, None, None] + sixths + 6 * hue) % 6
+    return value - chroma * np.clip(np.minimum(places, 4 - places), 0, 1)
 
 
 def _grey(op: str, images: np.ndarray) -> np.ndarray:
