@@ -162,7 +162,7 @@ def test_layers(name):
     if name == "Dropout":
         assert (first != second).data.any()
     assert layer.eval()(x) is x
-    assert repr(layer) == f"{name}(p=0.4)"
+    assert repr(layer) == f"{name}(p=0.4, inplace=False)"
     with pytest.raises(ValueError, match=f"{name}: p must be a number from 0 to 1"):
         getattr(layers, name)(2)
     with pytest.raises(TypeError, match=f"{name}: rng"):

@@ -189,7 +189,7 @@ def test_within_a_channel():
     )
     layer = layers.LocalResponseNorm(3, within_channel=True)
     assert layer(x).shape == x.shape
-    assert repr(layer) == "LocalResponseNorm(3, alpha=0.0001, beta=0.75, k=1, within_channel=True)"
+    assert repr(layer) == "LocalResponseNorm(3, alpha=0.0001, beta=0.75, k=1.0, within_channel=True)"
     with pytest.raises(ShapeError, match="size must be odd"):
         F.local_response_norm(x, 4, within_channel=True)
     with pytest.raises(ShapeError, match="size"):

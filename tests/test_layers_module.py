@@ -240,7 +240,7 @@ def test_dropout():
     assert (first != second).data.any()
     assert np.array_equal(Dropout(0.4, rng=3)(x), first)
     assert layer.eval()(x) is x
-    assert repr(layer) == "Dropout(p=0.4)"
+    assert repr(layer) == "Dropout(p=0.4, inplace=False)"
     with pytest.raises(ValueError, match="Dropout: p must be a number from 0 to 1"):
         Dropout(2)
     with pytest.raises(TypeError, match="Dropout: rng"):

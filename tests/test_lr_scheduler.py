@@ -3,7 +3,7 @@ import pytest
 
 from fastconv import Parameter
 from fastconv import lr_scheduler as schedules
-from fastconv.optim import SGD
+from fastconv.optim import SGD, Adam
 
 
 def optimizer(momentum=0.9):
@@ -38,6 +38,7 @@ CASES = [
     ("OneCycleLR", {"max_lr": [0.5, 0.2], "epochs": 4, "steps_per_epoch": 3, "anneal_strategy": "linear"}),
     ("OneCycleLR", {"max_lr": 1.0, "total_steps": 12, "pct_start": 1.0, "cycle_momentum": False}),
     ("OneCycleLR", {"max_lr": 1.0, "total_steps": 12, "pct_start": 0.01}),
+    ("OneCycleLR", {"max_lr": 1.0, "total_steps": 12, "pct_start": 0.3, "three_phase": True}),
 ]
 
 
@@ -176,6 +177,14 @@ def test_one_cycle():
     schedule.step()  # the loop's last, after the last batch: PyTorch allows it too
     with pytest.raises(ValueError, match="cycle of 11 steps is over"):
         schedule.step()
+
+
+def test_one_cycle_moves_adams_first_beta():
+    o = Adam([Parameter([0.0])])
+    schedule = schedules.OneCycleLR(o, 1.0, 11, pct_start=4 / 11)
+    assert o.param_groups[0]["betas"] == (0.95, 0.999)
+    rates(schedule, 4)
+    assert o.param_groups[0]["betas"][0] < 0.87
 
 
 def test_a_schedule_continues_from_its_state():

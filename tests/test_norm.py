@@ -192,6 +192,10 @@ def test_state_dict_is_pytorchs():
     assert layer.double().running_mean.dtype == np.float64
     assert layer(randn(2, 3, 4, 4)).dtype == np.float64
     assert list(layers.BatchNorm2d(3, affine=False).state_dict()) == keys[2:]
+    alone = layers.BatchNorm2d(3, bias=False)
+    assert list(alone.state_dict()) == [keys[0], *keys[2:]]
+    assert "affine=True, bias=False" in repr(alone)
+    assert alone(randn(2, 3, 4, 4, dtype=np.float32)).shape == (2, 3, 4, 4)
     assert list(layers.BatchNorm2d(3, track_running_stats=False).state_dict()) == keys[:2]
     assert repr(other) == "BatchNorm2d(3, eps=1e-05, momentum=0.1, affine=True, track_running_stats=True)"
 

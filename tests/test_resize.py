@@ -138,5 +138,5 @@ def test_layers():
     assert np.array_equal(layers.UpsamplingNearest2d(7)(x), F.interpolate(x, 7))
     bilinear = layers.UpsamplingBilinear2d(scale_factor=2)
     assert np.array_equal(bilinear(x), F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=True))
-    assert repr(bilinear) == "UpsamplingBilinear2d(scale_factor=2, mode='bilinear')"
+    assert repr(bilinear) == "UpsamplingBilinear2d(scale_factor=2.0, mode='bilinear')"
     assert fastconv.layers.Upsample(4).size == 4

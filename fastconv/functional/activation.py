@@ -197,7 +197,7 @@ def scaled_tanh(input: Any) -> Tensor:
     return elementwise("tanh", input, x, 1.7159, 2 / 3, 1 / 1.7159, from_result=True)
 
 
-def softmax(input: Any, dim: int = -1) -> Tensor:
+def softmax(input: Any, dim: int | None = None) -> Tensor:
     """Return ``exp(input)`` divided by its sum along one axis: positive numbers that add up to 1.
 
     The largest element is subtracted first, so that nothing overflows. Fastest along an axis whose elements are
@@ -207,8 +207,9 @@ def softmax(input: Any, dim: int = -1) -> Tensor:
     ----------
     input : Tensor or array_like
         float32 or float64, any shape.
-    dim : int
-        The axis; negative ones count from the end. PyTorch has no default here.
+    dim : int, optional
+        The axis; negative ones count from the end. Without one it is, as PyTorch has it, axis 0 of one or three axes,
+        otherwise axis 1: the channels of a batch.
 
     Raises
     ------
@@ -223,15 +224,16 @@ def softmax(input: Any, dim: int = -1) -> Tensor:
     return _along("softmax", input, dim, _kernels.softmax, _kernels.softmax_grad)
 
 
-def log_softmax(input: Any, dim: int = -1) -> Tensor:
+def log_softmax(input: Any, dim: int | None = None) -> Tensor:
     """Return the logarithm of :func:`softmax`, accurate also where that is 0.
 
     Parameters
     ----------
     input : Tensor or array_like
         float32 or float64, any shape.
-    dim : int
-        The axis; negative ones count from the end. PyTorch has no default here.
+    dim : int, optional
+        The axis; negative ones count from the end. Without one it is, as PyTorch has it, axis 0 of one or three axes,
+        otherwise axis 1: the channels of a batch.
 
     Raises
     ------
@@ -246,8 +248,12 @@ def log_softmax(input: Any, dim: int = -1) -> Tensor:
     return _along("log_softmax", input, dim, _kernels.log_softmax, _kernels.log_softmax_grad)
 
 
-def _along(op: str, input: Any, dim: int, kernel: Callable[..., None], kernel_grad: Callable[..., None]) -> Tensor:
+def _along(
+    op: str, input: Any, dim: int | None, kernel: Callable[..., None], kernel_grad: Callable[..., None]
+) -> Tensor:
     x = as_array(input, op, "input")
+    if dim is None:
+        dim = 0 if x.ndim in (0, 1, 3) else 1
     axis = checks.axis(dim, x.ndim, op)
     if tracing():
         return traced(op, locals(), x.shape, x.dtype)

@@ -29,7 +29,7 @@ _SELU_FLOOR = -1.7580993408473766
 """SELU's value at minus infinity, minus its scale times its alpha."""
 
 
-def dropout(input: Any, p: float = 0.5, training: bool = True, *, rng: Rng = None) -> Tensor:
+def dropout(input: Any, p: float = 0.5, training: bool = True, inplace: bool = False, *, rng: Rng = None) -> Tensor:
     """Set each element to 0 with probability `p` and multiply the others by ``1 / (1 - p)``.
 
     Parameters
@@ -40,6 +40,8 @@ def dropout(input: Any, p: float = 0.5, training: bool = True, *, rng: Rng = Non
         Probability in [0, 1].
     training : bool
         False returns `input` unchanged.
+    inplace : bool
+        Ignored.
     rng : numpy.random.Generator, int or None
         Where the random numbers come from: one number is drawn, the key of a hash that has one for every element. Which
         elements are dropped depends on the key and the shape, not on strides, dtype or threads.
@@ -62,7 +64,9 @@ def dropout(input: Any, p: float = 0.5, training: bool = True, *, rng: Rng = Non
     return _dropped("dropout", input, p, training, rng)
 
 
-def alpha_dropout(input: Any, p: float = 0.5, training: bool = False, *, rng: Rng = None) -> Tensor:
+def alpha_dropout(
+    input: Any, p: float = 0.5, training: bool = False, inplace: bool = False, *, rng: Rng = None
+) -> Tensor:
     """Set each element to SELU's lowest value with probability `p`, then scale and shift all of them.
 
     Inputs of mean 0 and variance 1, as networks of SELU have them, keep both. The arguments are :func:`dropout`'s.
@@ -79,17 +83,19 @@ def alpha_dropout(input: Any, p: float = 0.5, training: bool = False, *, rng: Rn
     return _dropped("alpha_dropout", input, p, training, rng, floor=_SELU_FLOOR)
 
 
-def feature_alpha_dropout(input: Any, p: float = 0.5, training: bool = False, *, rng: Rng = None) -> Tensor:
+def feature_alpha_dropout(
+    input: Any, p: float = 0.5, training: bool = False, inplace: bool = False, *, rng: Rng = None
+) -> Tensor:
     """Like :func:`alpha_dropout`, for whole channels of (N, C, ...)."""
     return _dropped("feature_alpha_dropout", input, p, training, rng, by_channel=True, floor=_SELU_FLOOR)
 
 
-def dropout1d(input: Any, p: float = 0.5, training: bool = True, *, rng: Rng = None) -> Tensor:
+def dropout1d(input: Any, p: float = 0.5, training: bool = True, inplace: bool = False, *, rng: Rng = None) -> Tensor:
     """Set each channel of sequences (N, C, L) to 0 with probability `p`; see :func:`dropout2d`."""
     return _dropped("dropout1d", input, p, training, rng, by_channel=True, ndim=3)
 
 
-def dropout2d(input: Any, p: float = 0.5, training: bool = True, *, rng: Rng = None) -> Tensor:
+def dropout2d(input: Any, p: float = 0.5, training: bool = True, inplace: bool = False, *, rng: Rng = None) -> Tensor:
     """Set each channel of images (N, C, H, W) to 0 with probability `p` and multiply the others by ``1 / (1 - p)``.
 
     Neighbouring pixels tell so much of each other that dropping single ones hides little.
@@ -98,7 +104,7 @@ def dropout2d(input: Any, p: float = 0.5, training: bool = True, *, rng: Rng = N
     ----------
     input : Tensor or array_like
         float32 or float64.
-    p, training, rng
+    p, training, inplace, rng
         As for :func:`dropout`.
 
     References
@@ -116,7 +122,7 @@ def dropout2d(input: Any, p: float = 0.5, training: bool = True, *, rng: Rng = N
     return _dropped("dropout2d", input, p, training, rng, by_channel=True, ndim=4)
 
 
-def dropout3d(input: Any, p: float = 0.5, training: bool = True, *, rng: Rng = None) -> Tensor:
+def dropout3d(input: Any, p: float = 0.5, training: bool = True, inplace: bool = False, *, rng: Rng = None) -> Tensor:
     """Set each channel of volumes (N, C, D, H, W) to 0 with probability `p`; see :func:`dropout2d`."""
     return _dropped("dropout3d", input, p, training, rng, by_channel=True, ndim=5)
 
@@ -193,7 +199,7 @@ def _dropped(
         checks.ndim(x, (ndim,) if ndim else (2, 3, 4, 5), op, "input", layouts.get(ndim or 0, "(N, C, ...)"))
     share = checks.probability(p, op)
     if tracing():
-        return traced(op, locals(), x.shape, x.dtype)
+        return traced(op, {**locals(), "inplace": False}, x.shape, x.dtype)
     if not training or not share:
         return input if isinstance(input, Tensor) else wrap(x)
     key = _key(op, rng)

@@ -26,6 +26,9 @@ class Inplace(Module):
     def __init__(self, inplace: bool = False) -> None:
         self.inplace = bool(inplace)
 
+    def extra_repr(self) -> str:
+        return "inplace=True" if self.inplace else ""
+
 
 class ReLU(Inplace):
     """``max(input, 0)``, element by element. See :func:`fastconv.functional.relu`.
@@ -72,7 +75,7 @@ class Hardtanh(Module):
         return F.hardtanh(input, self.min_val, self.max_val)
 
     def extra_repr(self) -> str:
-        return f"min_val={self.min_val:g}, max_val={self.max_val:g}"
+        return f"min_val={self.min_val}, max_val={self.max_val}{', inplace=True' * self.inplace}"
 
 
 class ReLU6(Inplace):
@@ -141,8 +144,8 @@ class Softmax(Module):
 
     Parameters
     ----------
-    dim : int
-        The axis; negative ones count from the end.
+    dim : int, optional
+        The axis; negative ones count from the end. See :func:`fastconv.functional.softmax` for the default.
 
     Examples
     --------
@@ -150,7 +153,7 @@ class Softmax(Module):
     tensor([0.5, 0.5])
     """
 
-    def __init__(self, dim: int = -1) -> None:
+    def __init__(self, dim: int | None = None) -> None:
         self.dim = dim
 
     def forward(self, input: Any) -> Tensor:

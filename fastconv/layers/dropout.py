@@ -30,6 +30,8 @@ class Dropout(Module):
     ----------
     p : float
         Probability in [0, 1].
+    inplace : bool
+        Accepted for networks written for PyTorch; the input is never overwritten.
     rng : numpy.random.Generator, int or None
         Where the random numbers come from: one stream for the life of the layer.
 
@@ -41,8 +43,9 @@ class Dropout(Module):
 
     function: ClassVar[Callable[..., Tensor]] = staticmethod(F.dropout)
 
-    def __init__(self, p: float = 0.5, *, rng: np.random.Generator | int | None = None) -> None:
+    def __init__(self, p: float = 0.5, inplace: bool = False, *, rng: np.random.Generator | int | None = None) -> None:
         self.p = checks.probability(p, type(self).__name__)
+        self.inplace = bool(inplace)
         self.rng = checks.generator(rng, type(self).__name__)
 
     def forward(self, input: Any) -> Tensor:
@@ -50,7 +53,7 @@ class Dropout(Module):
         return self.function(input, self.p, self.training, rng=self.rng)
 
     def extra_repr(self) -> str:
-        return f"p={self.p:g}"
+        return f"p={self.p}, inplace={self.inplace}"
 
 
 class Dropout1d(Dropout):

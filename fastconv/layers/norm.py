@@ -26,6 +26,12 @@ __all__ = [
 ]
 
 
+def affine_repr(layer: Any, name: str = "affine") -> str:
+    """Say which parameters a layer has: both, none, or the weight alone."""
+    alone = layer.weight is not None and layer.bias is None
+    return f"{name}={layer.weight is not None}{', bias=False' * alone}"
+
+
 class _ChannelNorm(Module):
     """What batch and instance norm share: parameters and running values, one of each a channel."""
 
@@ -33,14 +39,14 @@ class _ChannelNorm(Module):
     _layout: str
 
     def __init__(
-        self, num_features: int, eps: float, momentum: float | None, affine: bool, track_running_stats: bool
+        self, num_features: int, eps: float, momentum: float | None, affine: bool, track_running_stats: bool, bias: bool
     ) -> None:
         name = type(self).__name__
         self.num_features = checks.integer(num_features, name, "num_features")
         self.eps = checks.number(eps, name, "eps", 0.0)
         self.momentum = None if momentum is None else checks.number(momentum, name, "momentum")
         self.weight = Parameter(np.ones(self.num_features, np.float32)) if affine else None
-        self.bias = Parameter(np.zeros(self.num_features, np.float32)) if affine else None
+        self.bias = Parameter(np.zeros(self.num_features, np.float32)) if affine and bias else None
         self.running_mean = Buffer(np.zeros(self.num_features, np.float32)) if track_running_stats else None
         self.running_var = Buffer(np.ones(self.num_features, np.float32)) if track_running_stats else None
         self.num_batches_tracked = Buffer(np.zeros((), np.int64)) if track_running_stats else None
@@ -67,7 +73,7 @@ class _ChannelNorm(Module):
 
     def extra_repr(self) -> str:
         return (
-            f"{self.num_features}, eps={self.eps:g}, momentum={self.momentum}, affine={self.weight is not None}, "
+            f"{self.num_features}, eps={self.eps:g}, momentum={self.momentum}, {affine_repr(self)}, "
             f"track_running_stats={self.running_mean is not None}"
         )
 
@@ -80,8 +86,10 @@ class _BatchNorm(_ChannelNorm):
         momentum: float | None = 0.1,
         affine: bool = True,
         track_running_stats: bool = True,
+        *,
+        bias: bool = True,
     ) -> None:
-        super().__init__(num_features, eps, momentum, affine, track_running_stats)
+        super().__init__(num_features, eps, momentum, affine, track_running_stats, bias)
 
     def forward(self, input: Any) -> Tensor:
         """Return `input`, normalised; while training, move the running values towards those of the batch."""
@@ -112,6 +120,8 @@ class BatchNorm2d(_BatchNorm):
         Whether there are `weight` and `bias`.
     track_running_stats : bool
         Whether running values are kept; if not, evaluation too normalises by the batch.
+    bias : bool
+        False: `weight` alone.
 
     Attributes
     ----------
@@ -158,8 +168,10 @@ class _InstanceNorm(_ChannelNorm):
         momentum: float | None = 0.1,
         affine: bool = False,
         track_running_stats: bool = False,
+        *,
+        bias: bool = True,
     ) -> None:
-        super().__init__(num_features, eps, momentum, affine, track_running_stats)
+        super().__init__(num_features, eps, momentum, affine, track_running_stats, bias)
 
     def forward(self, input: Any) -> Tensor:
         """Return `input`, every image normalised."""
@@ -184,6 +196,8 @@ class InstanceNorm2d(_InstanceNorm):
         Whether there are `weight` and `bias`, (C,), at first 1 and 0.
     track_running_stats : bool
         Whether running values are kept, and used in evaluation.
+    bias : bool
+        False: `weight` alone.
 
     Examples
     --------
@@ -219,6 +233,8 @@ class GroupNorm(Module):
         Added to the variance.
     affine : bool
         Whether there are `weight` and `bias`, (C,), at first 1 and 0.
+    bias : bool
+        False: `weight` alone.
 
     Examples
     --------
@@ -226,14 +242,16 @@ class GroupNorm(Module):
     (2, 4, 3, 3)
     """
 
-    def __init__(self, num_groups: int, num_channels: int, eps: float = 1e-5, affine: bool = True) -> None:
+    def __init__(
+        self, num_groups: int, num_channels: int, eps: float = 1e-5, affine: bool = True, *, bias: bool = True
+    ) -> None:
         self.num_groups = checks.integer(num_groups, "GroupNorm", "num_groups")
         self.num_channels = checks.integer(num_channels, "GroupNorm", "num_channels")
         self.eps = checks.number(eps, "GroupNorm", "eps", 0.0)
         if self.num_channels % self.num_groups:
             raise ShapeError(f"GroupNorm: num_groups must divide num_channels, got {num_groups} and {num_channels}")
         self.weight = Parameter(np.ones(self.num_channels, np.float32)) if affine else None
-        self.bias = Parameter(np.zeros(self.num_channels, np.float32)) if affine else None
+        self.bias = Parameter(np.zeros(self.num_channels, np.float32)) if affine and bias else None
 
     def forward(self, input: Any) -> Tensor:
         """Return `input`, normalised."""
@@ -243,4 +261,4 @@ class GroupNorm(Module):
         return F.group_norm(input, self.num_groups, self.weight, self.bias, self.eps)
 
     def extra_repr(self) -> str:
-        return f"{self.num_groups}, {self.num_channels}, eps={self.eps:g}, affine={self.weight is not None}"
+        return f"{self.num_groups}, {self.num_channels}, eps={self.eps:g}, {affine_repr(self)}"

@@ -40,7 +40,7 @@ class LeakyReLU(Module):
         return F.leaky_relu(input, self.negative_slope)
 
     def extra_repr(self) -> str:
-        return f"negative_slope={self.negative_slope:g}"
+        return f"negative_slope={self.negative_slope}{', inplace=True' * self.inplace}"
 
 
 class PReLU(Module):
@@ -117,7 +117,8 @@ class RReLU(Module):
         return F.rrelu(input, self.lower, self.upper, self.training, distribution=self.distribution, rng=self.rng)
 
     def extra_repr(self) -> str:
-        return f"lower={self.lower:.4g}, upper={self.upper:.4g}, distribution={self.distribution!r}"
+        text = f"lower={self.lower}, upper={self.upper}{', inplace=True' * self.inplace}"
+        return text if self.distribution == "uniform" else f"{text}, distribution={self.distribution!r}"
 
 
 class Maxout(Module):

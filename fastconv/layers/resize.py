@@ -55,7 +55,8 @@ class Upsample(Module):
         )
 
     def extra_repr(self) -> str:
-        size = f"size={self.size}" if self.scale_factor is None else f"scale_factor={self.scale_factor}"
+        factor = float(self.scale_factor) if isinstance(self.scale_factor, int) else self.scale_factor
+        size = f"size={self.size}" if factor is None else f"scale_factor={factor}"
         return f"{size}, mode={self.mode!r}"
 
 

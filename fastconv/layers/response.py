@@ -51,5 +51,5 @@ class LocalResponseNorm(Module):
         )
 
     def extra_repr(self) -> str:
-        text = f"{self.size}, alpha={self.alpha:g}, beta={self.beta:g}, k={self.k:g}"
+        text = f"{self.size}, alpha={self.alpha}, beta={self.beta}, k={self.k}"
         return f"{text}, within_channel=True" if self.within_channel else text

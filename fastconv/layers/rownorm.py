@@ -11,6 +11,7 @@ from fastconv import checks
 from fastconv import functional as F
 from fastconv.functional.rownorm import shape_of
 from fastconv.layers.module import Module
+from fastconv.layers.norm import affine_repr
 from fastconv.parameter import Parameter
 from fastconv.tensor import Tensor
 
@@ -54,4 +55,4 @@ class LayerNorm(Module):
         return F.layer_norm(input, self.normalized_shape, self.weight, self.bias, self.eps)
 
     def extra_repr(self) -> str:
-        return f"{self.normalized_shape}, eps={self.eps:g}, elementwise_affine={self.weight is not None}"
+        return f"{self.normalized_shape}, eps={self.eps:g}, {affine_repr(self, 'elementwise_affine')}"

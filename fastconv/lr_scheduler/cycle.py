@@ -96,11 +96,13 @@ class OneCycleLR(LRScheduler):
     anneal_strategy : {"cos", "linear"}
         Shape of both slopes.
     cycle_momentum : bool
-        Move the momentum from `max_momentum` to `base_momentum` and back.
+        Move the momentum, or Adam's first beta, from `max_momentum` to `base_momentum` and back.
     div_factor : float
         ``max_lr / div_factor`` is where the cycle begins.
     final_div_factor : float
         The cycle ends at where it began, divided by this.
+    three_phase : bool
+        Fall to where the cycle began as long as it rose, and then to its end.
 
     References
     ----------
@@ -121,6 +123,7 @@ class OneCycleLR(LRScheduler):
         max_momentum: float = 0.95,
         div_factor: float = 25.0,
         final_div_factor: float = 1e4,
+        three_phase: bool = False,
         last_epoch: int = -1,
     ) -> None:
         if total_steps is None:
@@ -130,7 +133,9 @@ class OneCycleLR(LRScheduler):
                 steps_per_epoch, "OneCycleLR", "steps_per_epoch"
             )
         self.total_steps = checks.integer(total_steps, "OneCycleLR", "total_steps")
-        self.rising = checks.number(pct_start, "OneCycleLR", "pct_start", 0.0, 1.0) * self.total_steps - 1
+        rising = checks.number(pct_start, "OneCycleLR", "pct_start", 0.0, 1.0) * self.total_steps - 1
+        self.three_phase = bool(three_phase)
+        self.ends = [rising, *([2 * rising] if three_phase else []), self.total_steps - 1]
         if anneal_strategy not in ("cos", "linear"):
             raise ValueError(f"OneCycleLR: anneal_strategy must be cos or linear, got {anneal_strategy!r}")
         self.cosine = anneal_strategy == "cos"
@@ -145,7 +150,7 @@ class OneCycleLR(LRScheduler):
         rates = list(max_lr) if isinstance(max_lr, (tuple, list)) else [max_lr] * len(groups)
         if len(rates) != len(groups):
             raise ValueError(f"OneCycleLR: max_lr must be one number or {len(groups)}, one for each group")
-        if cycle_momentum and any("momentum" not in group for group in groups):
+        if cycle_momentum and any("momentum" not in group and "betas" not in group for group in groups):
             raise ValueError("OneCycleLR: the optimiser has no momentum; pass cycle_momentum=False")
         for group, rate in zip(groups, rates, strict=True):
             group["initial_lr"] = checks.number(rate, "OneCycleLR", "max_lr", minimum=0.0) / self.div_factor
@@ -154,19 +159,26 @@ class OneCycleLR(LRScheduler):
     def rate(self, base: float, epoch: int, group: int) -> float:
         if epoch > self.total_steps:  # a step after the last batch, as every training loop makes it, is no error
             raise ValueError(f"OneCycleLR: the cycle of {self.total_steps} steps is over")
-        return self._on_cycle(base, base * self.div_factor, base / self.final_div_factor, epoch)
+        back = [base] if self.three_phase else []
+        return self._on_cycle([base, base * self.div_factor, *back, base / self.final_div_factor], epoch)
 
     def write_more(self, epoch: int) -> None:
         """Write the momenta."""
         if self.cycle_momentum:
             most, least = self.momenta
             for group in self.optimizer.param_groups:
-                group["momentum"] = self._on_cycle(most, least, most, epoch)
+                momentum = self._on_cycle([most, least, most, *([most] if self.three_phase else [])], epoch)
+                if "betas" in group:
+                    group["betas"] = (momentum, *group["betas"][1:])
+                else:
+                    group["momentum"] = momentum
 
-    def _on_cycle(self, start: float, top: float, end: float, epoch: int) -> float:
-        if epoch <= self.rising or self.rising >= self.total_steps - 1:
-            return self._between(start, top, epoch / self.rising if self.rising else 1.0)
-        return self._between(top, end, (epoch - self.rising) / (self.total_steps - 1 - self.rising))
+    def _on_cycle(self, values: Sequence[float], epoch: int) -> float:
+        """Return where something is that goes from value to value, one at the end of each phase."""
+        phase = next((i for i, end in enumerate(self.ends) if epoch <= end), len(self.ends) - 1)
+        begin, end = self.ends[phase - 1] if phase else 0.0, self.ends[phase]
+        done = (epoch - begin) / (end - begin) if end > begin else 1.0
+        return self._between(values[phase], values[phase + 1], done)
 
     def _between(self, start: float, end: float, done: float) -> float:
         if self.cosine:
