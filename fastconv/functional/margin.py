@@ -157,6 +157,8 @@ def _check_reduction(op: str, reduction: str) -> None:
 def _scores_and_labels(op: str, input: Any, target: Any) -> tuple[np.ndarray, np.ndarray]:
     """Scores (N, C) or (C,) and class numbers."""
     x, labels = as_array(input, op, "input"), int_labels(op, target)
+    if x.ndim == labels.size == labels.ndim == 1:  # PyTorch takes one label for one sample either way
+        labels = labels.reshape(())
     if x.ndim not in (1, 2) or x.shape[-1] == 0 or labels.shape != x.shape[:-1]:
         raise ShapeError(
             f"{op}: input must be (N, C) or (C,) with C >= 1 and target the same without C, "
