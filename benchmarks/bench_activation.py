@@ -8,7 +8,23 @@ from benchmarks.conftest import Race, randn
 
 maps = pytest.mark.parametrize(
     "op",
-    ["relu", "relu6", "leaky_relu", "elu", "softplus", "sigmoid", "hardsigmoid", "tanh", "silu", "hardswish", "mish"],
+    [
+        *(
+            "relu",
+            "relu6",
+            "leaky_relu",
+            "rrelu",
+            "hardtanh",
+            "elu",
+            "celu",
+            "selu",
+            "softplus",
+            "gelu",
+            "silu",
+            "mish",
+        ),
+        *("sigmoid", "hardsigmoid", "hardswish", "tanh", "scaled_tanh"),
+    ],
 )
 scores = pytest.mark.parametrize("op", ["softmax", "log_softmax"])
 
@@ -29,6 +45,14 @@ def test_prelu(race: Race) -> None:
 
 def test_prelu_grad(race: Race) -> None:
     race.backward("prelu", [randn(8, 64, 28, 28), randn(64)], "8x64x28²")
+
+
+def test_maxout(race: Race) -> None:
+    race.forward("maxout", [randn(8, 64, 28, 28)], "8x64x28²", pieces=2)
+
+
+def test_maxout_grad(race: Race) -> None:
+    race.backward("maxout", [randn(8, 64, 28, 28)], "8x64x28²", pieces=2)
 
 
 @scores

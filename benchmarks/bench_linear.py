@@ -24,3 +24,11 @@ def test_linear(race: Race, batch: int, inputs: int, outputs: int) -> None:
 @cases
 def test_linear_grad(race: Race, batch: int, inputs: int, outputs: int) -> None:
     race.backward("linear", _layer(batch, inputs, outputs), f"{batch}x{inputs}→{outputs}")
+
+
+def test_rbf(race: Race) -> None:
+    race.forward("rbf", [randn(64, 84), randn(10, 84)], "LeNet-5 64x84→10")
+
+
+def test_rbf_grad(race: Race) -> None:
+    race.backward("rbf", [randn(64, 84), randn(10, 84)], "LeNet-5 64x84→10")

@@ -45,3 +45,10 @@ def test_regression(race: Race, op: str) -> None:
 def test_labels(race: Race, op: str) -> None:
     scores, labels = _scores(1000)
     race.forward(op, [abs(scores), labels], "64x1000")
+
+
+@pytest.mark.parametrize("op", ["binary_cross_entropy_with_logits", "hinge_loss", "kl_div"])
+def test_answers(race: Race, op: str) -> None:
+    yes = (randn(64, 3, 64, 64, seed=1) > 0).astype(np.float32)
+    answers = {"hinge_loss": 2 * yes - 1, "kl_div": yes / 2 + np.float32(0.25)}.get(op, yes)
+    race.forward(op, [randn(64, 3, 64, 64), answers], "64x3x64²")

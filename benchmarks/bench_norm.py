@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from benchmarks.conftest import Race, randn
+from fastconv import functional, reference
 
 MAPS = (8, 64, 28, 28)
 
@@ -25,6 +26,11 @@ def test_group_norm(race: Race) -> None:
 
 def test_group_norm_grad(race: Race) -> None:
     race.backward("group_norm", [randn(*MAPS), 8, randn(64, seed=1), randn(64, seed=2)], "8x64x28²")
+
+
+def test_instance_norm(race: Race) -> None:
+    x = randn(*MAPS)
+    race.run("instance_norm 8x64x28²", lambda: functional.instance_norm(x), lambda: reference.instance_norm(x))
 
 
 def test_layer_norm(race: Race) -> None:
