@@ -55,6 +55,16 @@ def test_conv2d_groups(race: Race) -> None:
     race.forward("conv2d", inputs, "ResNeXt 3x3 28² 128→128, 32 groups", padding=1, groups=32)
 
 
+def test_conv2d_depthwise(race: Race) -> None:
+    inputs = [randn(1, 256, 28, 28), randn(256, 1, 3, 3)]
+    race.forward("conv2d", inputs, "MobileNet 3x3 28² 256, depthwise", padding=1, groups=256)
+
+
+def test_conv2d_row(race: Race) -> None:
+    inputs = [randn(1, 128, 17, 17), randn(128, 128, 1, 7)]
+    race.forward("conv2d", inputs, "Inception 1x7 17² 128→128", "conv2d_im2col", padding=(0, 3))
+
+
 def test_im2col(race: Race) -> None:
     x = randn(8, 64, 28, 28)
     images, where = _kernels.channels_last(x), window("im2col", x.shape, 3, 1, 1)

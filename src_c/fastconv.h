@@ -136,9 +136,10 @@ typedef struct {
   X(conv2d_grad_input,                                                                                                 \
     (const fc_conv2d *conv, fc_image grad, const void *packed, const fc_epilogue *epilogue, fc_image grad_x))          \
   X(conv2d_grad_weight, (const fc_conv2d *conv, int winograd, fc_image x, fc_image grad, void *grad_weight))           \
-  /* Winograd with m outputs an axis a tile: F(2, 3), F(4, 3), F(2, 5) at stride and dilation 1. A packed size of 0    \
-   * says that it cannot serve. The plain weights are there for tiles that must be computed directly; where the output \
-   * itself is added,   the status is FC_NOT_FINITE instead, and the result lost. */                                   \
+  /* Winograd with m outputs an axis a tile: F(2, 3), F(4, 3), F(2, 5), and F(4, 3) or F(3, 4) along a row or a        \
+   * column of taps, at stride 1. A packed size of 0 says that it cannot serve. The plain weights are there for tiles  \
+   * that must be computed directly; where the output itself is added, the status is FC_NOT_FINITE instead, and the    \
+   * result lost. */                                                                                                   \
   X(winograd_packed_size, (const fc_conv2d *conv, int m, int backward, ptrdiff_t *size))                               \
   X(winograd_pack, (const fc_conv2d *conv, int m, int backward, const void *weight, void *packed))                     \
   X(winograd, (const fc_conv2d *conv, int m, fc_image x, const void *weight, const void *packed,                       \

@@ -20,6 +20,11 @@ WINOGRAD = [
     ((1, 5, 13, 11), (4, 5, 3, 3), {"padding": (2, 3), "dilation": (2, 3)}),
     ((2, 4, 5, 4), (3, 4, 3, 3), {"padding": ((9, 2), (0, 6)), "dilation": (5, 2)}),
     ((1, 18, 9, 8), (18, 1, 3, 3), {"padding": 1, "groups": 18}),
+    ((2, 17, 5, 10), (33, 17, 1, 3), {"padding": (0, 1)}),
+    ((1, 16, 13, 4), (8, 16, 7, 1), {"padding": (3, 0)}),
+    ((1, 6, 11, 9), (4, 3, 1, 8), {"padding": (1, 5), "groups": 2}),
+    ((1, 5, 20, 3), (6, 5, 5, 1), {"padding": (4, 0), "dilation": (3, 2)}),
+    ((1, 3, 1, 40), (2, 3, 1, 25), {"padding": (0, 9)}),
 ]
 
 
@@ -34,26 +39,26 @@ def test_winograd(x, w, options):
 
 
 @pytest.mark.parametrize("name", ISAS)
-@pytest.mark.parametrize("size", [3, 5])
+@pytest.mark.parametrize("size", [(3, 3), (5, 5), (1, 3), (7, 1), (1, 9)])
 def test_winograd_error_is_at_most_four_times_that_of_direct(name, size):
     rng = np.random.default_rng(0)
     x = np.maximum(rng.standard_normal((1, 64, 24, 24)), 0).astype(np.float32)
-    w = (rng.standard_normal((64, 64, size, size)) * np.sqrt(2 / (64 * size * size))).astype(np.float32)
+    w = (rng.standard_normal((64, 64, *size)) * np.sqrt(2 / (64 * size[0] * size[1]))).astype(np.float32)
     exact = reference.conv2d(x.astype(float), w.astype(float))
     with isa(name):
         direct, winograd = (F.conv2d(x, w, algorithm=a).numpy() - exact for a in ("direct", "winograd"))
     ratio = np.sqrt(np.mean(winograd**2) / np.mean(direct**2))
-    print(f"{name}, {size}x{size}: Winograd's RMS error is {ratio:.2f} times direct's")
+    print(f"{name}, {size[0]}x{size[1]}: Winograd's RMS error is {ratio:.2f} times direct's")
     assert ratio <= 4
 
 
 @pytest.mark.parametrize("name", ISAS)
-@pytest.mark.parametrize("size", [3, 5])
+@pytest.mark.parametrize("size", [(3, 3), (5, 5), (1, 7), (4, 1)])
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 3e38])
 @pytest.mark.parametrize("dilation", [1, 2])
 def test_winograd_lets_a_value_spread_no_further_than_direct(name, size, value, dilation):
     options = {"padding": 2, "dilation": dilation}
-    x, w = randn(2, 18, 13, 15, dtype=np.float32), randn(35, 18, size, size, dtype=np.float32)
+    x, w = randn(2, 18, 13, 15, dtype=np.float32), randn(35, 18, *size, dtype=np.float32)
     clean = F.conv2d(x, w, **options, algorithm="winograd").numpy()
     x[1, 3, 6, 7] = value
     with isa(name):

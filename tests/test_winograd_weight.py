@@ -17,13 +17,16 @@ def gradient(algorithm, x, w, **options):
     return weight.grad.numpy()
 
 
-# At least 32 channels and 16 tiles, or the sum over taps serves.
+# At least 16 channels and 16 tiles, or the sum over taps serves.
 SHAPES = [
     ((1, 32, 16, 13), 32, {"padding": 1}),
     ((3, 33, 9, 11), 35, {}),
     ((2, 47, 14, 14), 65, {"padding": 2}),
     ((1, 128, 13, 14), 64, {"padding": (0, 1), "groups": 2}),
     ((1, 130, 15, 17), 32, {"padding": 1}),
+    ((1, 32, 19, 10), 48, {"padding": 1, "groups": 2}),
+    ((2, 33, 19, 30), 35, {"padding": 3, "dilation": (2, 3)}),
+    ((1, 16, 41, 33), 18, {"padding": (1, 4), "dilation": 3}),
 ]
 
 
@@ -54,11 +57,12 @@ def test_its_error_is_at_most_four_times_that_of_direct(name, shape):
 
 @pytest.mark.parametrize("name", ISAS)
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 3e38])
-def test_a_value_spreads_no_further_than_in_direct(name, value):
-    x, w = randn(2, 40, 13, 15, dtype=np.float32), randn(35, 40, 3, 3, dtype=np.float32)
+@pytest.mark.parametrize(("size", "dilation"), [((13, 15), 1), ((23, 25), 2)])
+def test_a_value_spreads_no_further_than_in_direct(name, value, size, dilation):
+    x, w = randn(2, 40, *size, dtype=np.float32), randn(35, 40, 3, 3, dtype=np.float32)
     x[1, 3, 0, 7] = value  # the taps of the lowest row do not reach it
     with isa(name):
-        direct, winograd = (gradient(a, x, w) for a in ("direct", "winograd"))
+        direct, winograd = (gradient(a, x, w, dilation=dilation) for a in ("direct", "winograd"))
     assert np.array_equal(np.isfinite(direct), np.isfinite(winograd))
     assert np.allclose(winograd, direct, rtol=1e-4, atol=1e-3, equal_nan=True)
 

@@ -19,7 +19,7 @@ __all__ = ["ALGORITHMS", "IM2COL", "Cost", "Options", "Plan", "choose", "cost", 
 
 ALGORITHMS = ("auto", "direct", "im2col", "winograd", "fft")
 IM2COL = -1
-"""Stands for the algorithm where 0 is direct convolution, 2 and 4 are Winograd's tiles."""
+"""Stands for the algorithm where 0 is direct convolution, 2, 3 and 4 are Winograd's tiles."""
 
 _REPEATS = 3
 
@@ -122,13 +122,14 @@ def preferred(op: str, conv: Any, algorithm: str, transposed: bool) -> int:
         raise ValueError(f"{op}: algorithm must be one of {', '.join(ALGORITHMS)}, got {algorithm!r}")
     tiles = _winograd_tiles(conv)
     if not tiles:
-        raise ValueError(f'{op}: algorithm "winograd" serves 3x3 and 5x5 kernels of stride 1 only')
+        what = "3x3 and 5x5 kernels, rows and columns of 3 to 25 taps, of stride 1"
+        raise ValueError(f'{op}: algorithm "winograd" serves {what} only')
     return tiles[0]
 
 
 def _winograd_tiles(conv: Any) -> list[int]:
     plane = conv if len(conv.shape) == 4 else conv.of(1)
-    return [tile for tile in (4, 2) if _kernels.winograd_serves(plane, tile)]
+    return [tile for tile in (4, 3, 2) if _kernels.winograd_serves(plane, tile)]
 
 
 def name_of(tile: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -27,6 +28,10 @@ __all__ = [
     "winograd_doubt",
 ]
 
+_LONGEST_LINE = 25
+_LINE_CHANNELS = 64
+_FEWEST_TILES = 16
+
 
 def geometry(axes: Sequence[Axis], batch: int, channels: tuple[int, int], groups: int, mode: str = "zeros") -> Conv2d:
     """Return the sizes as kernels want them, of `channels` input and output channels."""
@@ -39,8 +44,18 @@ def geometry(axes: Sequence[Axis], batch: int, channels: tuple[int, int], groups
         *(batch, y.size, x.size, channels[0], y.kernel, x.kernel, y.out, x.out, y.stride, x.stride),
         *(y.before, x.before, y.dilation, x.dilation, PADDING_MODES.index(mode)),
     )
-    conv = Conv2d(where, channels[1], groups, 0 if winograd_doubt(where, channels, groups) else 4, padded)
+    tile = 0 if winograd_doubt(where, channels, groups) else _winograd_tile(where)
+    conv = Conv2d(where, channels[1], groups, tile, padded)
     return Conv2d(where, channels[1], groups, FFT, padded) if _fft.pays(conv) else conv
+
+
+def _winograd_tile(where: Window) -> int:
+    """Outputs an axis of the tile of fewest products: a line's are 6 for every part of 7 - tile taps."""
+    if where.kernel == (3, 3):
+        return 4
+    axis = where.kernel.index(max(where.kernel))
+    size, taps = -(-where.out_shape[2 + axis] // where.dilation[axis]), where.kernel[axis]
+    return min((4, 3), key=lambda tile: -(-size // tile) * -(-taps // (7 - tile)))
 
 
 def winograd_doubt(where: Window, channels: tuple[int, int], groups: int) -> str:
@@ -48,17 +63,22 @@ def winograd_doubt(where: Window, channels: tuple[int, int], groups: int) -> str
 
     A dilated convolution is several of images that are smaller by the dilation; small groups fill vectors badly else.
     """
-    batch, _, *size = where.out_shape
-    tiles = [-(-n // (4 * d)) for n, d in zip(size, where.dilation, strict=True)]
-    least = 32 if groups == 1 else 16
-    if where.kernel != (3, 3):
-        return "the kernel is not 3x3"
+    line = min(where.kernel) == 1
+    least = _LINE_CHANNELS if line else 32 if groups == 1 else 16
+    if where.kernel != (3, 3) and not (line and 3 <= max(where.kernel) <= _LONGEST_LINE):
+        return f"the kernel is neither 3x3 nor a row or column of 3 to {_LONGEST_LINE}"
     if where.stride != (1, 1):
         return "the stride is not 1"
     if min(channels) // groups < least:
         return f"there are fewer than {least} channels"
-    if batch * tiles[0] * tiles[1] < 16:
-        return "there are fewer than 16 tiles of 4x4 outputs"
+    tile = _winograd_tile(where)
+    batch, _, *size = where.out_shape
+    outputs = [tile if k > 1 else 1 for k in where.kernel]
+    tiles = [-(-n // (m * d)) * d for n, m, d in zip(size, outputs, where.dilation, strict=True)]
+    if batch * math.prod(tiles) < _FEWEST_TILES:
+        return f"there are fewer than {_FEWEST_TILES} tiles of {' x '.join(map(str, outputs))} outputs"
+    if math.prod(tiles) * math.prod(outputs) > (1.3 if line else 3.2) * math.prod(size):
+        return "the tiles would be too large for the map"
     return "" if where.plain or where.padding_mode == 0 else "the dilated input's padding is not of zeros"
 
 

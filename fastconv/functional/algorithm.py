@@ -115,7 +115,7 @@ def algorithm_of(
     tile = choose(op, plan, algorithm, given)
     needs = cost(plan, tile, given)
     return AlgorithmChoice(
-        name_of(tile), tile if tile in (2, 4) else None, _reason(plan, tile, algorithm, given, needs), *needs
+        name_of(tile), tile if tile in (2, 3, 4) else None, _reason(plan, tile, algorithm, given, needs), *needs
     )
 
 
@@ -147,7 +147,9 @@ def _reason(plan: Plan, tile: int, algorithm: str, dtype: np.dtype, needs: Cost)
         return f"{taps} taps at stride 1 on a large map: transforms cost less than the products they spare"
     channels = (plane.shape[1], plane.out_shape[1])
     if tile:
-        return "3x3 at stride 1, channels and tiles enough: 4 times fewer products"
+        if plane.window.kernel == (3, 3):
+            return "3x3 at stride 1, channels and tiles enough: 4 times fewer products"
+        return f"a line of {taps} taps at stride 1, channels and tiles enough: up to 2 times fewer products"
     if min(channels) == plane.groups > 1 or taps == 1:
         return "depthwise" if taps > 1 else "a 1x1 kernel is a matrix product"
     return winograd_doubt(plane.window, channels, plane.groups) or "none of the others serves"

@@ -30,6 +30,7 @@
 #include "conv_pack.c"
 #include "conv_weight.c"
 #include "winograd_transform.c"
+#include "winograd_tile.c"
 #include "winograd.c"
 #include "winograd_weight.c"
 #include "im2col.c"

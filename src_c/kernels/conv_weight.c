@@ -20,6 +20,8 @@ typedef struct {
   fc_product band; /* the input side: how bands are cut and copied */
   fc_image grad;
   ptrdiff_t ranges, chunks, bands;
+  ptrdiff_t images_y,
+      images_x; /* that an image is taken as: by Winograd's way, each dilation-th row and column is one */
   int by_taps, winograd;
   ptrdiff_t pixels;    /* side by side in a vector of the gradient, see pixels_a_vector */
   real *sums;          /* with chunks: [chunk][group, panel and range][sums of a piece] */
@@ -147,6 +149,25 @@ static void weight_unpack(const fc_weight_job *job, const fc_weight_part *part, 
   }
 }
 
+/* The job for one image, or for one of those that a dilated one is taken as. */
+static fc_weight_job weight_image(const fc_weight_job *job, ptrdiff_t index) {
+  fc_weight_job one = *job;
+  fc_product *p = &one.band;
+  const ptrdiff_t dy = job->images_y, dx = job->images_x;
+  const ptrdiff_t x = index % dx, y = index / dx % dy, image = index / dx / dy;
+  const ptrdiff_t tap_y = y + p->first_y, tap_x = x + p->first_x; /* the first tap of the first output */
+  const ptrdiff_t row = (tap_y % dy + dy) % dy, column = (tap_x % dx + dx) % dx;
+  p->in.data = (real *)p->in.data + image * p->in.image + row * p->in.row + column * p->in.pixel;
+  p->in.row *= dy, p->in.pixel *= dx;
+  p->in_h = max_size(0, ceil_div(p->in_h - row, dy)), p->in_w = max_size(0, ceil_div(p->in_w - column, dx));
+  one.grad.data = (real *)one.grad.data + image * one.grad.image + y * one.grad.row + x * one.grad.pixel;
+  one.grad.row *= dy, one.grad.pixel *= dx;
+  p->out_h = max_size(0, ceil_div(p->out_h - y, dy)), p->out_w = max_size(0, ceil_div(p->out_w - x, dx));
+  p->first_y = (tap_y - row) / dy, p->first_x = (tap_x - column) / dx;
+  p->step_y /= dy, p->step_x /= dx;
+  return one;
+}
+
 static int weight_by_winograd(const fc_conv2d *c);
 static ptrdiff_t weight_space_size(const fc_weight_job *job);
 static int weight_winograd(const fc_weight_job *job, const fc_weight_part *part, ptrdiff_t first, ptrdiff_t last,
@@ -167,29 +188,25 @@ static void weight_piece(void *context, ptrdiff_t piece, int worker) {
                    ? job->sums + (chunk * p->groups * p->panels * job->ranges + piece / job->chunks) * job->most_sums
                    : own;
 
-  fc_tile tile = {.b = packed,
-                  .b_step = part.width,
-                  .a_step = p->stride_x * p->in.pixel,
-                  .segment = tables,
-                  .c = sums,
-                  .c_step = part.width,
-                  .columns = part.width};
+  fc_tile tile = {
+      .b = packed, .b_step = part.width, .segment = tables, .c = sums, .c_step = part.width, .columns = part.width};
   const ptrdiff_t first_band = job->bands * chunk / job->chunks, last_band = job->bands * (chunk + 1) / job->chunks;
   const int done = job->winograd && weight_winograd(job, &part, first_band, last_band, copy, sums);
   for (ptrdiff_t index = first_band; index < last_band && !done && !fc_stopping(); index++) {
     const ptrdiff_t x = index % p->bands_x * p->columns, y = index / p->bands_x % p->bands_y * p->rows;
-    const ptrdiff_t image = index / p->bands_x / p->bands_y;
-    const ptrdiff_t rows = min_size(p->rows, p->out_h - y), columns = min_size(p->columns, p->out_w - x);
+    const fc_weight_job one = weight_image(job, index / p->bands_x / p->bands_y);
+    const ptrdiff_t rows = min_size(p->rows, one.band.out_h - y), columns = min_size(p->columns, one.band.out_w - x);
     if (rows <= 0 || columns <= 0) continue;
-    const real *in = (const real *)p->in.data + image * p->in.image + part.group * p->in_channels;
-    const real *grad = (const real *)job->grad.data + image * job->grad.image + y * job->grad.row +
-                       x * job->grad.pixel + part.group * p->out_channels + part.column;
-    pack_grad(job, packed, grad, rows, columns, part.channels, part.width);
+    const real *in = (const real *)one.band.in.data + part.group * p->in_channels;
+    const real *grad = (const real *)one.grad.data + y * one.grad.row + x * one.grad.pixel +
+                       part.group * p->out_channels + part.column;
+    pack_grad(&one, packed, grad, rows, columns, part.channels, part.width);
+    tile.a_step = p->stride_x * one.band.in.pixel;
     if (job->by_taps) {
-      weight_taps(job, tile, &part, in, y, y + rows, x, x + columns, tables);
+      weight_taps(&one, tile, &part, in, y, y + rows, x, x + columns, tables);
     } else {
-      const fc_band band = open_band(p, in, y, x, rows, columns, copy, 1);
-      weight_merged(job, tile, &band, rows, columns, tables);
+      const fc_band band = open_band(&one.band, in, y, x, rows, columns, copy, 1);
+      weight_merged(&one, tile, &band, rows, columns, tables);
     }
     tile.accumulate = 1;
   }
@@ -242,11 +259,14 @@ static int kernel_conv2d_grad_weight(const fc_conv2d *c, int winograd, fc_image 
   plan_bands(p, WEIGHT_PIXELS, BAND_BYTES);
   if (job.by_taps) p->copied = 0;
   job.winograd = winograd && weight_by_winograd(c);
+  job.images_y = job.images_x = 1;
   if (job.winograd) { /* whole tiles */
-    p->columns = p->out_w, p->bands_x = 1;
-    p->rows = max_size(4, WEIGHT_PIXELS / p->out_w / 4 * 4), p->bands_y = ceil_div(p->out_h, p->rows);
+    job.images_y = p->step_y, job.images_x = p->step_x;
+    p->columns = ceil_div(p->out_w, job.images_x), p->bands_x = 1;
+    p->rows = max_size(4, WEIGHT_PIXELS / p->columns / 4 * 4);
+    p->bands_y = ceil_div(ceil_div(p->out_h, job.images_y), p->rows);
   }
-  job.bands = p->batch * p->bands_y * p->bands_x;
+  job.bands = p->batch * job.images_y * job.images_x * p->bands_y * p->bands_x;
   const double work = (double)w->batch * w->out_h * w->out_w * c->out_channels * (double)products;
   plan_weight_pieces(&job, work);
 

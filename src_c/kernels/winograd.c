@@ -7,113 +7,35 @@
  * with the epilogue, all in a worker's scratch memory. A tile in which something is not finite is computed again
  * directly, so that an Inf, a NaN or an overflow of the transform reaches no pixel that it would not reach there. */
 
-typedef struct {
-  fc_image in, out;
-  ptrdiff_t batch, groups, in_h, in_w, in_channels, out_h, out_w, out_channels, first_y, first_x;
-  int alpha, m, taps;
-  ptrdiff_t tiles_y, tiles_x, tiles; /* of one image; of the batch */
-  ptrdiff_t block, blocks;           /* tiles worked on at a time */
-  ptrdiff_t panels, panels_a_piece, chunks;
-  ptrdiff_t row, plane, result_plane; /* pitches of transformed inputs and of products */
-  const real *weights;                /* [group][panel][plane][channel][panel width] */
-  const real *bias, *add;             /* see fc_epilogue */
-  int clamp;
-  real low, high;
-  int padding;
-  unsigned char *broken; /* a tile that has to be computed directly, by [group][tile] */
-  void *scratch;
-} fc_winograd;
-
 /* The scratch memory of a worker. */
 typedef struct {
   ptrdiff_t block; /* group * blocks + the block that `inputs` holds */
   real *zeros, *inputs, *products;
+  fc_winograd_place place[WINOGRAD_TILES];
 } fc_winograd_state;
 
-FC_INLINE void winograd_transform_tile(const int alpha, const fc_winograd *p, const real *const *pixel, real *to) {
-  const ptrdiff_t channels = p->in_channels;
-  for (ptrdiff_t c = 0; c < channels; c += VL) {
-    vec d[MOST_PLANES];
-    const ptrdiff_t n = min_size(VL, channels - c);
-    FC_UNROLL(6)
-    for (int x = 0; x < alpha; x++) {
-      FC_UNROLL(6)
-      for (int y = 0; y < alpha; y++)
-        d[y * alpha + x] = n == VL ? v_load(pixel[y * alpha + x] + c) : v_load_n(pixel[y * alpha + x] + c, n);
-      winograd_input(alpha, d + x, alpha);
-    }
-    FC_UNROLL(6)
-    for (int y = 0; y < alpha; y++) {
-      winograd_input(alpha, d + y * alpha, 1);
-      FC_UNROLL(6)
-      for (int x = 0; x < alpha; x++) v_store(to + (y * alpha + x) * p->plane + c, d[y * alpha + x]);
-    }
-  }
-}
-
-/* The pixels of the square of `size` at (y0, x0) of an image of h x w pixels, or of its padding. */
-static void tile_pixels(int size, const real *first, fc_image image, ptrdiff_t y0, ptrdiff_t x0, ptrdiff_t h,
-                        ptrdiff_t w, int padding, const real *zeros, const real **pixel) {
-  ptrdiff_t column[MOST_ALPHA];
-  for (int x = 0; x < size; x++) column[x] = pixel_at(x0 + x, w, padding);
-  for (int y = 0; y < size; y++) {
-    const ptrdiff_t row = pixel_at(y0 + y, h, padding);
-    for (int x = 0; x < size; x++)
-      pixel[y * size + x] = row < 0 || column[x] < 0 ? zeros : first + row * image.row + column[x] * image.pixel;
-  }
-}
-
-static void winograd_load_block(const fc_winograd *p, const fc_winograd_state *state, ptrdiff_t group, ptrdiff_t first,
+static void winograd_load_block(const fc_winograd *p, fc_winograd_state *state, ptrdiff_t group, ptrdiff_t first,
                                 ptrdiff_t count) {
+  const fc_winograd_form *f = &p->form;
   for (ptrdiff_t t = 0; t < count; t++) {
-    const ptrdiff_t tile = first + t, x0 = tile % p->tiles_x * p->m + p->first_x;
-    const ptrdiff_t y0 = tile / p->tiles_x % p->tiles_y * p->m + p->first_y, image = tile / p->tiles_x / p->tiles_y;
-    const real *in = (const real *)p->in.data + image * p->in.image + group * p->in_channels;
+    fc_winograd_place *at = &state->place[t];
+    *at = winograd_place(p, first + t);
+    fc_image in = at->in;
+    in.data = (real *)in.data + group * p->in_channels;
+    real *to = state->inputs + t * p->row;
     const real *pixel[MOST_PLANES];
-    tile_pixels(p->alpha, in, p->in, y0, x0, p->in_h, p->in_w, p->padding, state->zeros, pixel);
-    if (p->alpha == 6)
-      winograd_transform_tile(6, p, pixel, state->inputs + t * p->row);
-    else
-      winograd_transform_tile(4, p, pixel, state->inputs + t * p->row);
-  }
-}
-
-/* Transforms one tile of one panel back and stores it; returns whether a value was not finite. */
-FC_INLINE int winograd_store_tile(const int alpha, const int m, const fc_winograd *p, const real *products, real *out,
-                                  ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t channels, const real *bias) {
-  vec suspect = v_zero();
-  for (ptrdiff_t c = 0; c < channels; c += VL) {
-    const ptrdiff_t n = min_size(VL, channels - c);
-    vec half[MOST_PLANES], y[MOST_PLANES];
-    FC_UNROLL(6)
-    for (int x = 0; x < alpha; x++) {
-      vec column[MOST_ALPHA];
-      FC_UNROLL(6)
-      for (int i = 0; i < alpha; i++) column[i] = v_load(products + (i * alpha + x) * p->result_plane + c);
-      winograd_output(alpha, m, column, 1, half + x, alpha);
-    }
-    const vec offset = bias ? v_load_n(bias + c, n) : v_zero();
-    FC_UNROLL(4)
-    for (int i = 0; i < m; i++) {
-      winograd_output(alpha, m, half + i * alpha, 1, y + i * m, 1);
-      FC_UNROLL(4)
-      for (int j = 0; j < m; j++) {
-        vec value = y[i * m + j];
-        suspect = v_fma(value, v_zero(), suspect); /* NaN as soon as a value is not finite */
-        if (bias) value = v_add(value, offset);
-        if (i < rows && j < columns) {
-          real *to = out + i * p->out.row + j * p->out.pixel + c;
-          if (p->add) value = v_add(value, v_load_n(added(p->add, &p->out, to), n));
-          if (p->clamp) value = v_min(v_set1(p->high), v_max(v_set1(p->low), value));
-          if (n == VL)
-            v_store(to, value);
-          else
-            v_store_n(to, value, n);
-        }
-      }
+    for (int part = 0; part < f->parts; part++, to += p->in_channels) {
+      const ptrdiff_t y = at->y + (f->alpha_x == 1 ? part * f->taps : 0),
+                      x = at->x + (f->alpha_y == 1 ? part * f->taps : 0);
+      tile_pixels(f->alpha_y, f->alpha_x, in, y, x, at->in_h, at->in_w, p->padding, state->zeros, pixel);
+      if (f->alpha_y != f->alpha_x)
+        winograd_transform_line(p, pixel, to);
+      else if (f->alpha_y == 6)
+        winograd_transform_tile(6, p, pixel, to);
+      else
+        winograd_transform_tile(4, p, pixel, to);
     }
   }
-  return m_any(v_isnan(suspect));
 }
 
 static void winograd_piece(void *context, ptrdiff_t piece, int worker) {
@@ -121,7 +43,7 @@ static void winograd_piece(void *context, ptrdiff_t piece, int worker) {
   const ptrdiff_t chunk = piece % p->chunks, block = piece / p->chunks % p->blocks,
                   group = piece / p->chunks / p->blocks;
   const ptrdiff_t first = block * p->block, count = min_size(p->block, p->tiles - first);
-  const int planes = p->alpha * p->alpha;
+  const int planes = p->form.alpha_y * p->form.alpha_x;
   fc_winograd_state *state = fc_scratch_part(p->scratch, worker);
   if (state->block != group * p->blocks + block) winograd_load_block(p, state, group, first, count);
   state->block = group * p->blocks + block;
@@ -131,37 +53,25 @@ static void winograd_piece(void *context, ptrdiff_t piece, int worker) {
                   end = min_size(p->panels, begin + p->panels_a_piece);
   const ptrdiff_t last_width = panel_width(p->out_channels, (end - 1) * FC_PANEL);
   for (ptrdiff_t t = 0; t < count; t++) a_row[t] = t * p->row, c_row[0][t] = t * FC_PANEL, c_row[1][t] = t * last_width;
-  const real *weights = p->weights + group * planes * packed_group(p->out_channels, p->in_channels);
-  fc_tile tile = {.segment = &no_segment, .segments = 1, .length = p->in_channels, .a_step = 1};
+  const real *weights = p->weights + group * planes * packed_group(p->out_channels, p->depth);
+  fc_tile tile = {.segment = &no_segment, .segments = 1, .length = p->depth, .a_step = 1};
   /* A plane of inputs stays in the second-level cache while the panels pass; each weight is read once a block. */
   for (int plane = 0; plane < planes && !fc_stopping(); plane++)
     for (ptrdiff_t panel = begin; panel < end; panel++) {
       const ptrdiff_t column = panel * FC_PANEL, width = panel + 1 < end ? FC_PANEL : last_width;
       tile.columns = tile.b_step = width;
       tile.a = state->inputs + plane * p->plane;
-      tile.b = weights + (column * planes + plane * width) * p->in_channels;
+      tile.b = weights + (column * planes + plane * width) * p->depth;
       tile.c = state->products + ((panel - begin) * planes + plane) * p->result_plane;
       run_tiles(&tile, count, a_row, c_row[panel + 1 == end]);
     }
   for (ptrdiff_t panel = begin; panel < end; panel++) {
     const ptrdiff_t column = panel * FC_PANEL, width = panel + 1 < end ? FC_PANEL : last_width;
     const ptrdiff_t channels = min_size(FC_PANEL, p->out_channels - column);
-    const ptrdiff_t channel = group * p->out_channels + column;
-    const real *bias = p->bias ? p->bias + channel : NULL;
     for (ptrdiff_t t = 0; t < count; t++) {
-      const ptrdiff_t index = first + t, x = index % p->tiles_x * p->m, y = index / p->tiles_x % p->tiles_y * p->m;
-      real *out = (real *)p->out.data + index / p->tiles_x / p->tiles_y * p->out.image + y * p->out.row +
-                  x * p->out.pixel + channel;
       const real *products = state->products + (panel - begin) * planes * p->result_plane + t * width;
-      const ptrdiff_t rows = p->out_h - y, columns = p->out_w - x;
-      int bad;
-      if (p->alpha == 4)
-        bad = winograd_store_tile(4, 2, p, products, out, rows, columns, channels, bias);
-      else if (p->m == 4)
-        bad = winograd_store_tile(6, 4, p, products, out, rows, columns, channels, bias);
-      else
-        bad = winograd_store_tile(6, 2, p, products, out, rows, columns, channels, bias);
-      if (bad) __atomic_store_n(&p->broken[group * p->tiles + index], 1, __ATOMIC_RELAXED);
+      if (winograd_store_any(p, products, &state->place[t], group * p->out_channels + column, channels))
+        __atomic_store_n(&p->broken[group * p->tiles + first + t], 1, __ATOMIC_RELAXED);
     }
   }
 }
@@ -174,33 +84,32 @@ enum { WINOGRAD_BYTES = 512 << 10, WINOGRAD_WEIGHTS = 16 << 20 };
 static int winograd_mend(const fc_winograd *p, const fc_conv2d *c, int backward, const real *weight) {
   if (!memchr(p->broken, 1, (size_t)(p->groups * p->tiles))) return FC_OK;
   if (p->add == p->out.data) return FC_NOT_FINITE;
-  const ptrdiff_t group_weights = packed_group(p->out_channels, p->taps * p->taps * p->in_channels);
+  const ptrdiff_t group_weights = packed_group(p->out_channels, p->taps_y * p->taps_x * p->in_channels);
   real *packed = fc_scratch_acquire(1, (size_t)(p->groups * group_weights) * sizeof(real));
   if (!packed) return FC_NO_MEMORY;
   fc_pack pack = whole_pack(c, backward, weight, packed);
   int status = run_pack(&pack, p->groups);
   for (ptrdiff_t i = 0; i < p->groups * p->tiles && status == FC_OK; i++) {
     if (!p->broken[i]) continue;
-    const ptrdiff_t group = i / p->tiles, tile = i % p->tiles, x = tile % p->tiles_x * p->m;
-    const ptrdiff_t y = tile / p->tiles_x % p->tiles_y * p->m, image = tile / p->tiles_x / p->tiles_y;
-    const fc_image in = {(real *)p->in.data + image * p->in.image + group * p->in_channels, 0, p->in.row, p->in.pixel};
-    const fc_image out = {
-        (real *)p->out.data + image * p->out.image + y * p->out.row + x * p->out.pixel + group * p->out_channels, 0,
-        p->out.row, p->out.pixel};
+    const ptrdiff_t group = i / p->tiles;
+    const fc_winograd_place at = winograd_place(p, i % p->tiles);
+    fc_image in = at.in, out = at.out;
+    in.data = (real *)in.data + group * p->in_channels;
+    out.data = (real *)out.data + group * p->out_channels;
     fc_product product = {.in = in,
                           .out = out,
                           .batch = 1,
                           .groups = 1,
-                          .in_h = p->in_h,
-                          .in_w = p->in_w,
+                          .in_h = at.in_h,
+                          .in_w = at.in_w,
                           .in_channels = p->in_channels,
-                          .out_h = min_size(p->m, p->out_h - y),
-                          .out_w = min_size(p->m, p->out_w - x),
+                          .out_h = min_size(p->form.m_y, at.rows),
+                          .out_w = min_size(p->form.m_x, at.columns),
                           .out_channels = p->out_channels,
-                          .taps_y = p->taps,
-                          .taps_x = p->taps,
-                          .first_y = p->first_y + y,
-                          .first_x = p->first_x + x,
+                          .taps_y = p->taps_y,
+                          .taps_x = p->taps_x,
+                          .first_y = at.y,
+                          .first_x = at.x,
                           .step_y = 1,
                           .step_x = 1,
                           .stride_y = 1,
@@ -219,19 +128,21 @@ static int winograd_mend(const fc_winograd *p, const fc_conv2d *c, int backward,
 }
 
 static int run_winograd(fc_winograd *p, const fc_conv2d *c, int backward, const real *weight) {
-  if (p->batch == 0) return FC_OK;
-  const ptrdiff_t planes = p->alpha * p->alpha, element = (ptrdiff_t)sizeof(real);
-  p->tiles_y = ceil_div(p->out_h, p->m);
-  p->tiles_x = ceil_div(p->out_w, p->m);
-  p->tiles = p->batch * p->tiles_y * p->tiles_x;
+  if (p->batch == 0 || p->out_h <= 0 || p->out_w <= 0) return FC_OK;
+  const ptrdiff_t planes = p->form.alpha_y * p->form.alpha_x, element = (ptrdiff_t)sizeof(real);
+  p->depth = p->in_channels * p->form.parts;
+  p->images_y = min_size(p->step_y, p->out_h), p->images_x = min_size(p->step_x, p->out_w);
+  p->tiles_y = ceil_div(ceil_div(p->out_h, p->step_y), p->form.m_y);
+  p->tiles_x = ceil_div(ceil_div(p->out_w, p->step_x), p->form.m_x);
+  p->tiles = p->batch * p->images_y * p->images_x * p->tiles_y * p->tiles_x;
   p->panels = ceil_div(p->out_channels, FC_PANEL);
-  const double work = (double)p->groups * p->tiles * planes * p->in_channels * p->out_channels;
+  const double work = (double)p->groups * p->tiles * planes * p->depth * p->out_channels;
   const ptrdiff_t pieces = pieces_for(work);
 
   /* As many tiles as keep the transformed inputs in the second-level cache, or, where the weights do not fit there
    * either, so many that they are read few times; whole register tiles, equal blocks. */
-  const int stream = planes * p->in_channels * p->out_channels * element > WINOGRAD_WEIGHTS;
-  const ptrdiff_t fit = stream ? WINOGRAD_TILES : WINOGRAD_BYTES / (planes * p->in_channels * element) / FC_MR * FC_MR;
+  const int stream = planes * p->depth * p->out_channels * element > WINOGRAD_WEIGHTS;
+  const ptrdiff_t fit = stream ? WINOGRAD_TILES : WINOGRAD_BYTES / (planes * p->depth * element) / FC_MR * FC_MR;
   const ptrdiff_t most = max_size(FC_MR, min_size(min_size(fit, WINOGRAD_TILES / FC_MR * FC_MR), p->tiles));
   p->blocks = ceil_div(p->tiles, most);
   p->block = ceil_div(ceil_div(p->tiles, p->blocks), 2) * 2;
@@ -242,7 +153,7 @@ static int run_winograd(fc_winograd *p, const fc_conv2d *c, int backward, const 
 
   /* Pitches an odd number of cache lines, so that planes and tiles spread over the cache's sets. */
   const ptrdiff_t line = 64 / element;
-  p->row = (ceil_div(p->in_channels, line) | 1) * line;
+  p->row = (ceil_div(p->depth, line) | 1) * line;
   p->plane = (p->block * p->row / line | 1) * line + line * 2;
   p->result_plane = (p->block * FC_PANEL / line | 1) * line;
   const size_t zeros = round64((size_t)((p->in_channels + VL) * element)),
@@ -253,42 +164,23 @@ static int run_winograd(fc_winograd *p, const fc_conv2d *c, int backward, const 
   if (!p->broken) return FC_NO_MEMORY;
   memset(p->broken, 0, (size_t)(p->groups * p->tiles));
   int status = FC_NO_MEMORY;
-  p->scratch = fc_scratch_acquire(workers, 64 + zeros + inputs + products);
+  const size_t head = round64(sizeof(fc_winograd_state));
+  p->scratch = fc_scratch_acquire(workers, head + zeros + inputs + products);
   if (p->scratch) {
     for (int i = 0; i < workers; i++) {
       char *part = fc_scratch_part(p->scratch, i);
-      *(fc_winograd_state *)part = (fc_winograd_state){-1, (real *)(part + 64), (real *)(part + 64 + zeros),
-                                                       (real *)(part + 64 + zeros + inputs)};
-      memset(part + 64, 0, zeros);
+      fc_winograd_state *state = (fc_winograd_state *)part;
+      state->block = -1;
+      state->zeros = (real *)(part + head);
+      state->inputs = (real *)(part + head + zeros);
+      state->products = (real *)(part + head + zeros + inputs);
+      memset(state->zeros, 0, zeros);
     }
     status = fc_parallel(p->groups * p->blocks * p->chunks, work, winograd_piece, p);
     fc_scratch_release(p->scratch);
     if (status == FC_OK) status = winograd_mend(p, c, backward, weight);
   }
   fc_scratch_release(p->broken);
-  return status;
-}
-
-/* A dilated convolution is one of every image that is left if all but each dilation-th row and column are taken away;
- * its results are interleaved likewise. */
-static int run_interleaved(const fc_winograd *whole, const fc_conv2d *c, int backward, const real *weight) {
-  const ptrdiff_t dy = c->window.dilation_y, dx = c->window.dilation_x;
-  int status = FC_OK;
-  for (ptrdiff_t y = 0; y < min_size(dy, whole->out_h) && status == FC_OK; y++)
-    for (ptrdiff_t x = 0; x < min_size(dx, whole->out_w) && status == FC_OK; x++) {
-      const ptrdiff_t tap_y = y + whole->first_y, tap_x = x + whole->first_x; /* the first tap of the first output */
-      const ptrdiff_t row = (tap_y % dy + dy) % dy, column = (tap_x % dx + dx) % dx;
-      fc_winograd p = *whole;
-      p.in = (fc_image){(real *)p.in.data + row * p.in.row + column * p.in.pixel, p.in.image, p.in.row * dy,
-                        p.in.pixel * dx};
-      p.out = (fc_image){(real *)p.out.data + y * p.out.row + x * p.out.pixel, p.out.image, p.out.row * dy,
-                         p.out.pixel * dx};
-      p.add = added(p.add, &whole->out, p.out.data);
-      p.in_h = max_size(0, ceil_div(p.in_h - row, dy)), p.in_w = max_size(0, ceil_div(p.in_w - column, dx));
-      p.out_h = ceil_div(p.out_h - y, dy), p.out_w = ceil_div(p.out_w - x, dx);
-      p.first_y = (tap_y - row) / dy, p.first_x = (tap_x - column) / dx;
-      status = run_winograd(&p, c, backward, weight);
-    }
   return status;
 }
 
@@ -307,9 +199,11 @@ static int kernel_winograd(const fc_conv2d *c, int m, fc_image x, const void *we
                    .out_channels = c->out_channels / c->groups,
                    .first_y = -w->pad_y,
                    .first_x = -w->pad_x,
-                   .alpha = winograd_alpha(c, m),
-                   .m = m,
-                   .taps = (int)w->kh,
+                   .step_y = w->dilation_y,
+                   .step_x = w->dilation_x,
+                   .taps_y = w->kh,
+                   .taps_x = w->kw,
+                   .form = winograd_form(c, m),
                    .weights = packed,
                    .bias = epilogue->bias,
                    .clamp = epilogue->clamp,
@@ -317,7 +211,7 @@ static int kernel_winograd(const fc_conv2d *c, int m, fc_image x, const void *we
                    .low = (real)epilogue->low,
                    .high = (real)epilogue->high,
                    .padding = w->padding};
-  return run_interleaved(&p, c, 0, weight);
+  return run_winograd(&p, c, 0, weight);
 }
 
 /* The input's gradient is the convolution of the output's with flipped, transposed weights. */
@@ -336,11 +230,13 @@ static int kernel_winograd_grad_input(const fc_conv2d *c, int m, fc_image grad, 
                    .out_channels = w->channels / c->groups,
                    .first_y = w->pad_y - (w->kh - 1) * w->dilation_y,
                    .first_x = w->pad_x - (w->kw - 1) * w->dilation_x,
-                   .alpha = winograd_alpha(c, m),
-                   .m = m,
-                   .taps = (int)w->kh,
+                   .step_y = w->dilation_y,
+                   .step_x = w->dilation_x,
+                   .taps_y = w->kh,
+                   .taps_x = w->kw,
+                   .form = winograd_form(c, m),
                    .weights = packed,
                    .bias = epilogue->bias,
                    .add = epilogue->add};
-  return run_interleaved(&p, c, 1, weight);
+  return run_winograd(&p, c, 1, weight);
 }

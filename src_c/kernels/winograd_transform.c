@@ -1,6 +1,6 @@
 /* Winograd's transforms of inputs, products and weights along one axis, and the packing of weights. */
 
-enum { MOST_ALPHA = 6, MOST_PLANES = MOST_ALPHA * MOST_ALPHA, WINOGRAD_TILES = 112 };
+enum { MOST_ALPHA = 6, MOST_PLANES = MOST_ALPHA * MOST_ALPHA, WINOGRAD_TILES = 112, LONGEST_LINE = 25 };
 
 #define ROOT2 ((real)1.41421356237309504880)
 #define HALF_ROOT2 ((real)0.70710678118654752440)
@@ -81,10 +81,35 @@ FC_INLINE void winograd_weight(const int alpha, const int taps, const vec *g, co
 
 /* --- weights ----------------------------------------------------------------------------------------------------- */
 
+/* m outputs and r taps an axis share alpha = m + r - 1 points: F(2, 3), F(4, 3) and F(2, 5) along both. Kernels of one
+ * row or column have F(4, 3) or F(3, 4) along it, and longer ones several parts of so many taps, whose products are
+ * added up before they are transformed back: parts are to the product what input channels are. */
+typedef struct {
+  int alpha_y, alpha_x, m_y, m_x; /* 0 points where there is no such form */
+  int taps, parts;
+} fc_winograd_form;
+
+static fc_winograd_form winograd_form(const fc_conv2d *c, int m) {
+  const fc_window *w = &c->window;
+  const int dense = w->dilation_y == 1 && w->dilation_x == 1;
+  const int plain = w->stride_y == 1 && w->stride_x == 1 && (dense || w->padding == FC_ZEROS);
+  if (plain && w->kh == w->kw && ((w->kh == 3 && (m == 2 || m == 4)) || (w->kh == 5 && m == 2))) {
+    const int taps = (int)w->kh, alpha = m + taps - 1;
+    return (fc_winograd_form){alpha, alpha, m, m, taps, 1};
+  }
+  const ptrdiff_t length = max_size(w->kh, w->kw);
+  if (plain && min_size(w->kh, w->kw) == 1 && length >= 3 && length <= LONGEST_LINE && (m == 3 || m == 4)) {
+    const int taps = MOST_ALPHA + 1 - m, parts = (int)ceil_div(length, taps), down = w->kw == 1;
+    return (fc_winograd_form){down ? MOST_ALPHA : 1, down ? 1 : MOST_ALPHA, down ? m : 1, down ? 1 : m, taps, parts};
+  }
+  return (fc_winograd_form){0, 0, 0, 0, 0, 0};
+}
+
 typedef struct {
   const real *weight;
   real *packed;
-  int alpha, taps, flip;
+  fc_winograd_form form;
+  int taps, flip;
   ptrdiff_t columns, depth, panels, column_step, depth_step, group_step;
 } fc_winograd_pack;
 
@@ -101,24 +126,41 @@ FC_INLINE void winograd_pack_vector(const int alpha, const int taps, const real 
   for (int i = 0; i < alpha * alpha; i++) v_store(to + i * plane, u[i]);
 }
 
+/* Parts of a line's taps, `part_step` apart in the packed weights; taps beyond the last are zero. */
+FC_INLINE void winograd_pack_line(const int taps, int parts, const real *g, ptrdiff_t width, real *to, ptrdiff_t plane,
+                                  ptrdiff_t part_step) {
+  for (int part = 0; part < parts; part++, to += part_step, g += taps * width) {
+    vec tap[4], u[MOST_ALPHA];
+    FC_UNROLL(4)
+    for (int i = 0; i < taps; i++) tap[i] = v_load(g + i * width);
+    winograd_weight(MOST_ALPHA, taps, tap, 1, u, 1);
+    FC_UNROLL(6)
+    for (int i = 0; i < MOST_ALPHA; i++) v_store(to + i * plane, u[i]);
+  }
+}
+
 static void winograd_pack_piece(void *context, ptrdiff_t piece, int worker) {
   (void)worker;
   const fc_winograd_pack *p = context;
-  const int taps = p->taps * p->taps;
-  const ptrdiff_t planes = p->alpha * p->alpha, depth = p->depth;
+  const fc_winograd_form *f = &p->form;
+  const ptrdiff_t planes = f->alpha_y * f->alpha_x, depth = p->depth * f->parts;
   const ptrdiff_t group = piece / p->panels, column = piece % p->panels * FC_PANEL;
   const ptrdiff_t width = panel_width(p->columns, column), columns = min_size(FC_PANEL, p->columns - column);
   real *to = p->packed + group * planes * packed_group(p->columns, depth) + column * planes * depth;
-  real g[25 * FC_PANEL] = {0};
-  for (ptrdiff_t d = 0; d < depth; d++) {
+  real g[(LONGEST_LINE + 3) * FC_PANEL] = {0};
+  for (ptrdiff_t d = 0; d < p->depth; d++) {
     const real *from = p->weight + group * p->group_step + column * p->column_step + d * p->depth_step;
     for (ptrdiff_t n = 0; n < columns; n++)
-      for (int i = 0; i < taps; i++) g[i * width + n] = from[n * p->column_step + (p->flip ? taps - 1 - i : i)];
+      for (int i = 0; i < p->taps; i++) g[i * width + n] = from[n * p->column_step + (p->flip ? p->taps - 1 - i : i)];
     for (ptrdiff_t n = 0; n < width; n += VL) {
       real *target = to + d * width + n;
-      if (p->alpha == 4)
+      if (f->alpha_y != f->alpha_x && f->taps == 3)
+        winograd_pack_line(3, f->parts, g + n, width, target, depth * width, p->depth * width);
+      else if (f->alpha_y != f->alpha_x)
+        winograd_pack_line(4, f->parts, g + n, width, target, depth * width, p->depth * width);
+      else if (f->alpha_y == 4)
         winograd_pack_vector(4, 3, g + n, width, target, depth * width);
-      else if (p->taps == 3)
+      else if (f->taps == 3)
         winograd_pack_vector(6, 3, g + n, width, target, depth * width);
       else
         winograd_pack_vector(6, 5, g + n, width, target, depth * width);
@@ -126,17 +168,11 @@ static void winograd_pack_piece(void *context, ptrdiff_t piece, int worker) {
   }
 }
 
-/* m outputs and r taps an axis share alpha = m + r - 1 points: F(2, 3), F(4, 3) and F(2, 5). */
-static int winograd_alpha(const fc_conv2d *c, int m) {
-  const fc_window *w = &c->window;
-  const int dense = w->dilation_y == 1 && w->dilation_x == 1;
-  const int plain = w->stride_y == 1 && w->stride_x == 1 && w->kh == w->kw && (dense || w->padding == FC_ZEROS);
-  return plain && ((w->kh == 3 && (m == 2 || m == 4)) || (w->kh == 5 && m == 2)) ? m + (int)w->kh - 1 : 0;
-}
-
 static int kernel_winograd_packed_size(const fc_conv2d *c, int m, int backward, ptrdiff_t *size) {
-  const ptrdiff_t in = c->window.channels / c->groups, out = c->out_channels / c->groups, alpha = winograd_alpha(c, m);
-  *size = alpha * alpha * c->groups * (backward ? packed_group(in, out) : packed_group(out, in));
+  const fc_winograd_form f = winograd_form(c, m);
+  const ptrdiff_t in = c->window.channels / c->groups, out = c->out_channels / c->groups;
+  const ptrdiff_t planes = f.alpha_y * f.alpha_x * c->groups;
+  *size = planes * (backward ? packed_group(in, out * f.parts) : packed_group(out, in * f.parts));
   return FC_OK;
 }
 
@@ -145,8 +181,8 @@ static int kernel_winograd_pack(const fc_conv2d *c, int m, int backward, const v
                   taps = c->window.kh * c->window.kw;
   fc_winograd_pack p = {.weight = weight,
                         .packed = packed,
-                        .alpha = winograd_alpha(c, m),
-                        .taps = (int)c->window.kh,
+                        .form = winograd_form(c, m),
+                        .taps = (int)taps,
                         .flip = backward,
                         .columns = backward ? in : out,
                         .depth = backward ? out : in,
@@ -154,6 +190,6 @@ static int kernel_winograd_pack(const fc_conv2d *c, int m, int backward, const v
                         .depth_step = backward ? in * taps : taps,
                         .group_step = out * in * taps};
   p.panels = ceil_div(p.columns, FC_PANEL);
-  return fc_parallel(c->groups * p.panels, (double)c->out_channels * in * p.alpha * p.alpha * 8, winograd_pack_piece,
-                     &p);
+  const double work = (double)c->out_channels * in * p.form.alpha_y * p.form.alpha_x * p.form.parts * 8;
+  return fc_parallel(c->groups * p.panels, work, winograd_pack_piece, &p);
 }

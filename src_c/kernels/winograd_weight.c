@@ -9,6 +9,7 @@ enum {
   WEIGHT_POINTS = 36,
   WEIGHT_TILES = 24,        /* of a block: sums of more lose accuracy, of fewer time */
   WEIGHT_BLOCK = 768 << 10, /* bytes of a block's transformed inputs and gradients */
+  WEIGHT_CHANNELS = 16,     /* of a group, at least, on both sides */
   WEIGHT_FEWEST_TILES = 16, /* with fewer the sum over taps is as quick */
   WEIGHT_SMALLEST_MAP = 9 /* on a smaller one half of the tiles' pixels are not there, and the error is over 4 times */
 };
@@ -16,10 +17,11 @@ enum {
 /* Whether this way serves and pays. */
 static int weight_by_winograd(const fc_conv2d *c) {
   const fc_window *w = &c->window;
-  if (winograd_alpha(c, 4) != 6 || w->kh != 3 || w->dilation_y != 1 || w->dilation_x != 1) return 0;
-  if (min_size(w->out_h, w->out_w) < WEIGHT_SMALLEST_MAP) return 0;
-  if (min_size(w->channels, c->out_channels) / c->groups < 32) return 0;
-  return w->batch * ceil_div(w->out_h, 4) * ceil_div(w->out_w, 4) >= WEIGHT_FEWEST_TILES;
+  if (winograd_form(c, 4).alpha_y != 6 || w->kw != 3) return 0;
+  const ptrdiff_t h = ceil_div(w->out_h, w->dilation_y), width = ceil_div(w->out_w, w->dilation_x);
+  if (min_size(h, width) < WEIGHT_SMALLEST_MAP) return 0;
+  if (min_size(w->channels, c->out_channels) / c->groups < WEIGHT_CHANNELS) return 0;
+  return w->batch * w->dilation_y * w->dilation_x * ceil_div(h, 4) * ceil_div(width, 4) >= WEIGHT_FEWEST_TILES;
 }
 
 /* Scratch memory of a part: pitches in elements, each an odd number of cache lines. */
@@ -85,6 +87,19 @@ static int weight_transform_sums(const real *from, ptrdiff_t plane, ptrdiff_t el
   return m_any(v_isnan(suspect));
 }
 
+/* Adds the products of a block of tiles to the transformed sums. */
+static void weight_add_block(const fc_weight_space *s, fc_tile *tile, const real *inputs, const real *grads,
+                             real *total, ptrdiff_t tiles, ptrdiff_t channels) {
+  tile->length = tiles;
+  for (int point = 0; point < WEIGHT_POINTS; point++) {
+    tile->a = inputs + point * s->plane;
+    tile->b = grads + point * s->grad_plane;
+    tile->c = total + point * s->sums_plane;
+    run_tiles_beside(tile, channels);
+  }
+  tile->accumulate = 1;
+}
+
 /* The sums of a part over the bands first .. last, whose heights are whole tiles. Returns false if one of them is not
  * finite, or if it was told to stop: they are then undefined. */
 static int weight_winograd(const fc_weight_job *job, const fc_weight_part *part, ptrdiff_t first, ptrdiff_t last,
@@ -98,34 +113,29 @@ static int weight_winograd(const fc_weight_job *job, const fc_weight_part *part,
   memset(zeros, 0, (size_t)s.zeros * sizeof(real));
   fc_tile tile = {
       .segment = &no_segment, .segments = 1, .a_step = s.row, .b_step = width, .c_step = width, .columns = width};
-  const ptrdiff_t tiles_x = ceil_div(p->out_w, 4);
   ptrdiff_t waiting = 0;
   for (ptrdiff_t band = first; band < last; band++) {
-    const ptrdiff_t image = band / p->bands_y, begin = band % p->bands_y * p->rows;
-    const ptrdiff_t end = min_size(p->out_h, begin + p->rows);
-    const real *in = (const real *)p->in.data + image * p->in.image + part->group * p->in_channels + part->first;
-    const real *grad =
-        (const real *)job->grad.data + image * job->grad.image + part->group * p->out_channels + part->column;
+    const fc_weight_job one = weight_image(job, band / p->bands_y);
+    const ptrdiff_t begin = band % p->bands_y * p->rows, end = min_size(one.band.out_h, begin + p->rows);
+    const ptrdiff_t tiles_x = ceil_div(one.band.out_w, 4);
+    fc_image in = one.band.in, grad = one.grad;
+    in.data = (real *)in.data + part->group * p->in_channels + part->first;
+    grad.data = (real *)grad.data + part->group * p->out_channels + part->column;
     const ptrdiff_t tiles = ceil_div(max_size(0, end - begin), 4) * tiles_x;
     for (ptrdiff_t t = 0; t < tiles; t++) {
       const ptrdiff_t y = begin + t / tiles_x * 4, x = t % tiles_x * 4;
       const real *pixel[WEIGHT_POINTS];
-      tile_pixels(6, in, p->in, y + p->first_y, x + p->first_x, p->in_h, p->in_w, FC_ZEROS, zeros, pixel);
+      tile_pixels(6, 6, in, y + one.band.first_y, x + one.band.first_x, one.band.in_h, one.band.in_w, FC_ZEROS, zeros,
+                  pixel);
       winograd_transform_tile(6, &shape, pixel, inputs + waiting * s.row);
-      tile_pixels(4, grad, job->grad, y, x, end, p->out_w, FC_ZEROS, zeros, pixel);
+      tile_pixels(4, 4, grad, y, x, end, one.band.out_w, FC_ZEROS, zeros, pixel);
       weight_transform_grad(pixel, part->channels, width, grads + waiting * width, s.grad_plane);
-      if (++waiting < s.block && (band + 1 < last || t + 1 < tiles)) continue;
+      if (++waiting < s.block) continue;
       if (fc_stopping()) return 0;
-      tile.length = waiting;
-      for (int point = 0; point < WEIGHT_POINTS; point++) {
-        tile.a = inputs + point * s.plane;
-        tile.b = grads + point * s.grad_plane;
-        tile.c = total + point * s.sums_plane;
-        run_tiles_beside(&tile, channels);
-      }
-      tile.accumulate = 1;
+      weight_add_block(&s, &tile, inputs, grads, total, waiting, channels);
       waiting = 0;
     }
   }
+  if (waiting) weight_add_block(&s, &tile, inputs, grads, total, waiting, channels);
   return tile.accumulate && !weight_transform_sums(total, s.sums_plane, channels * width, sums);
 }
