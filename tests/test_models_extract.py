@@ -19,10 +19,11 @@ def test_outputs_of_layers_by_path():
     x = IMAGES
     for name in ("conv1", "bn1", "relu", "layer1"):
         x = getattr(model, name)(x)
-    np.testing.assert_array_equal(found["layer1"], x)
+    close = {"rtol": 1e-4, "atol": 1e-4}  # without gradients batch norm is done by the convolution
+    np.testing.assert_allclose(found["layer1"], x, **close)
     x = model.layer2(x)
-    np.testing.assert_array_equal(found["layer2"], x)
-    np.testing.assert_array_equal(found["layer3.0.conv1"], model.layer3[0].conv1(x))
+    np.testing.assert_allclose(found["layer2"], x, **close)
+    np.testing.assert_allclose(found["layer3.0.conv1"], model.layer3[0].conv1(x), **close)
 
 
 def test_what_comes_later_is_not_run():

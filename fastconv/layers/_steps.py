@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from fastconv.layers.activation import ReLU
+from fastconv.autograd import is_grad_enabled
+from fastconv.layers._fold import normed
+from fastconv.layers.activation import ReLU, ReLU6
 from fastconv.layers.conv import Conv2d
 from fastconv.layers.module import Module
+from fastconv.layers.norm import BatchNorm2d
 from fastconv.layers.pool import MaxPool2d
 from fastconv.tracing import tracing
 
-__all__ = ["Step", "steps_of"]
+__all__ = ["Step", "run", "steps_of"]
 
 
 class Step(NamedTuple):
-    """Layers that can be run as one: a Conv2d with the ReLU, and maybe the MaxPool2d, that follow; else one alone."""
+    """Layers that can be run as one: a Conv2d with the BatchNorm2d and the activation that follow, or with a ReLU and
+    maybe a MaxPool2d; else one alone.
+    """
 
     layer: Module
     relu: Module | None = None
     pool: Module | None = None
+    norm: Module | None = None
+
+    def pools_next(self) -> bool:
+        """Whether a pool may follow."""
+        return self.relu is not None and self.norm is None and self.pool is None
 
     def is_seen(self) -> bool:
         """Whether somebody looks at what goes from one to the next."""
@@ -30,10 +40,33 @@ def steps_of(layers: list[Module]) -> list[Step]:
     steps: list[Step] = []
     for layer in layers:
         last = steps[-1] if steps else Step(layer)
-        if type(layer) is ReLU and type(last.layer) is Conv2d and last.relu is None:
+        after_conv = type(last.layer) is Conv2d and last.relu is None
+        if after_conv and (type(layer) is ReLU or (type(layer) is ReLU6 and last.norm is not None)):
             steps[-1] = last._replace(relu=layer)
-        elif type(layer) is MaxPool2d and not layer.return_indices and last.relu is not None and last.pool is None:
+        elif after_conv and type(layer) is BatchNorm2d and last.norm is None:
+            steps[-1] = last._replace(norm=layer)
+        elif type(layer) is MaxPool2d and not layer.return_indices and last.pools_next():
             steps[-1] = last._replace(pool=layer)
         else:
             steps.append(Step(layer))
     return steps
+
+
+def run(steps: list[Step], input: Any) -> Any:
+    """Return what the layers make of `input`, one after the other."""
+    for step in steps:
+        layer, relu, pool, norm = step
+        if norm is not None:
+            input = normed(layer, norm, input, relu)
+        elif relu is None:
+            input = layer(input)
+        elif step.is_seen():
+            input = relu(layer(input))
+            input = input if pool is None else pool(input)
+        elif pool is None:
+            input = layer(input, activation="relu")
+        elif is_grad_enabled():
+            input = relu(pool(layer(input)))
+        else:
+            input = pool(layer(input, activation="relu"))
+    return input

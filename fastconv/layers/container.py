@@ -7,10 +7,9 @@ from typing import Any
 
 from fastconv import checks
 from fastconv import functional as F
-from fastconv.autograd import is_grad_enabled
 from fastconv.errors import ShapeError
 from fastconv.layers._listed import Listed, named, put
-from fastconv.layers._steps import Step, steps_of
+from fastconv.layers._steps import Step, run, steps_of
 from fastconv.layers.module import Module
 from fastconv.tensor import Tensor
 
@@ -63,25 +62,13 @@ class Sequential(Listed):
         """Run the layers in order.
 
         Where no hook would see it, a ReLU after a Conv2d is done on the way, or, if gradients are wanted and a
-        MaxPool2d comes next, after the pooling: the maximum is the same, and there is less to do then and backward.
+        MaxPool2d comes next, after the pooling: the maximum is the same, and there is less to do then and backward. In
+        evaluation without gradients a BatchNorm2d and a ReLU or ReLU6 after a Conv2d are a part of it.
         """
         steps = self._steps
         if steps is None:
             steps = self._steps = steps_of(list(self))
-        for step in steps:
-            layer, relu, pool = step
-            if relu is None:
-                input = layer(input)
-            elif step.is_seen():
-                input = relu(layer(input))
-                input = input if pool is None else pool(input)
-            elif pool is None:
-                input = layer(input, activation="relu")
-            elif is_grad_enabled():
-                input = relu(pool(layer(input)))
-            else:
-                input = pool(layer(input, activation="relu"))
-        return input
+        return run(steps, input)
 
     def _part(self, part: list[tuple[str, Module]]) -> Sequential:
         return Sequential(dict(part))

@@ -178,16 +178,23 @@ class Conv2d(_Conv):
     _axes = 2
 
     def forward(
-        self, input: Any, *, residual: Any = None, activation: str | tuple[float, float] | None = None
+        self,
+        input: Any,
+        *,
+        residual: Any = None,
+        activation: str | tuple[float, float] | None = None,
+        weights: tuple[Any, Any] | None = None,
     ) -> Tensor:
         """Return (N, out_channels, H_out, W_out) for an input (N, in_channels, H, W), or both without N.
 
-        `residual` and `activation` as in :func:`fastconv.functional.conv2d`.
+        `residual` and `activation` as in :func:`fastconv.functional.conv2d`; `weights` are a weight and a bias to take
+        in place of the layer's own.
         """
+        weight, bias = (self.weight, self.bias) if weights is None else weights
         return F.conv2d(
             input,
-            self.weight,
-            self.bias,
+            weight,
+            bias,
             self.stride,
             self.padding,
             self.dilation,

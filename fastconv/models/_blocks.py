@@ -7,6 +7,7 @@ from typing import Any
 
 from fastconv import functional as F
 from fastconv.layers import AdaptiveAvgPool2d, BatchNorm2d, Branches, Conv2d, Module, ReLU, Sequential, Sigmoid
+from fastconv.layers._fold import normed
 
 __all__ = [
     "ConvNorm",
@@ -18,6 +19,7 @@ __all__ = [
     "conv",
     "conv_norm_act",
     "make_divisible",
+    "normed",
 ]
 
 Size = int | tuple[int, int]
@@ -45,7 +47,7 @@ class ConvNorm(Module):
 
     def forward(self, input: Any) -> Any:
         """Return maps of `out_channels` channels."""
-        return self.relu(self.bn(self.conv(input)))
+        return normed(self.conv, self.bn, input, self.relu)
 
 
 def branches(**named: Module) -> Branches:

@@ -9,6 +9,7 @@ import numpy as np
 from fastconv import checks, init
 from fastconv import functional as F
 from fastconv.layers import Conv2d, Linear, Module
+from fastconv.layers._steps import run, steps_of
 
 __all__ = ["Classifier", "Network", "Staged", "rescaled"]
 
@@ -101,9 +102,7 @@ class Staged(Network):
 
     def features(self, input: Any) -> Any:
         """Return the last maps."""
-        for name in self.stages:
-            input = getattr(self, name)(input)
-        return input
+        return run(steps_of([getattr(self, name) for name in self.stages]), input)
 
     def forward(self, input: Any) -> Any:
         """Return scores (N, num_classes) for images (N, C, H, W)."""

@@ -22,7 +22,7 @@ from fastconv.layers import (
     SiLU,
     StochasticDepth,
 )
-from fastconv.models._blocks import SqueezeExcitation, conv_norm_act
+from fastconv.models._blocks import SqueezeExcitation, conv_norm_act, normed
 from fastconv.models._network import Classifier, Network
 from fastconv.models._registry import register
 
@@ -136,10 +136,10 @@ class LiteBlock(Module):
         """Return maps of `width` channels."""
         x = input
         for number, name in enumerate(self.names, 1):
-            x = getattr(self, f"bn{number}")(getattr(self, name)(x))
-            if number < len(self.names):
-                x = self.act(x)
-        return x + input if self.residual else x
+            last = number == len(self.names)
+            added = input if last and self.residual else None
+            x = normed(getattr(self, name), getattr(self, f"bn{number}"), x, None if last else self.act, added)
+        return x
 
 
 class EfficientNetLite(Network):
@@ -169,8 +169,8 @@ class EfficientNetLite(Network):
 
     def features(self, input: Any) -> Any:
         """Return the last maps, (N, 1280, H / 32, W / 32)."""
-        x = self.blocks(self.act1(self.bn1(self.conv_stem(input))))
-        return self.act2(self.bn2(self.conv_head(x)))
+        x = self.blocks(normed(self.conv_stem, self.bn1, input, self.act1))
+        return normed(self.conv_head, self.bn2, x, self.act2)
 
     def forward(self, input: Any) -> Any:
         """Return scores (N, num_classes) for images (N, C, H, W)."""

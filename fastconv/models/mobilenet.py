@@ -11,7 +11,7 @@ from typing import Any
 
 from fastconv import functional as F
 from fastconv.layers import AdaptiveAvgPool2d, BatchNorm2d, Conv2d, Dropout, Linear, Module, ReLU, ReLU6, Sequential
-from fastconv.models._blocks import conv_norm_act
+from fastconv.models._blocks import conv_norm_act, normed
 from fastconv.models._network import Classifier, Network
 from fastconv.models._registry import register
 
@@ -35,8 +35,7 @@ class Separable(Module):
 
     def forward(self, input: Any) -> Any:
         """Return maps of `width` channels."""
-        x = self.act(self.bn1(self.conv_dw(input)))
-        return self.act(self.bn2(self.conv_pw(x)))
+        return normed(self.conv_pw, self.bn2, normed(self.conv_dw, self.bn1, input, self.act), self.act)
 
 
 class MobileNetV1(Network):
@@ -63,7 +62,7 @@ class MobileNetV1(Network):
 
     def features(self, input: Any) -> Any:
         """Return the last maps, (N, 1024, H / 32, W / 32)."""
-        return self.blocks(self.act1(self.bn1(self.conv_stem(input))))
+        return self.blocks(normed(self.conv_stem, self.bn1, input, self.act1))
 
     def forward(self, input: Any) -> Any:
         """Return scores (N, num_classes) for images (N, C, H, W)."""

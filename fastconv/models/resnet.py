@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from fastconv.layers import AdaptiveAvgPool2d, BatchNorm2d, Conv2d, Linear, MaxPool2d, Module, ReLU, Sequential
+from fastconv.models._blocks import normed
 from fastconv.models._network import Staged
 from fastconv.models._registry import register
 
@@ -86,14 +87,13 @@ class Block(Module):
 
     def forward(self, input: Any) -> Any:
         """Return maps of `out_channels` channels."""
-        x = input
-        for number in range(1, self.depth + 1):
-            x = getattr(self, f"bn{number}")(getattr(self, f"conv{number}")(x))
-            if number < self.depth:
-                x = self.relu(x)
+        x, shortcut = input, None
         if self.shortcut:
-            x = x + (self.downsample(input) if hasattr(self, "downsample") else input)
-        return self.relu(x)
+            shortcut = self.downsample(input) if hasattr(self, "downsample") else input
+        for number in range(1, self.depth + 1):
+            added = shortcut if number == self.depth else None
+            x = normed(getattr(self, f"conv{number}"), getattr(self, f"bn{number}"), x, self.relu, added)
+        return x
 
 
 class PreActBlock(Module):

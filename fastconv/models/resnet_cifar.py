@@ -11,6 +11,7 @@ import numpy as np
 
 from fastconv import functional as F
 from fastconv.layers import AdaptiveAvgPool2d, BatchNorm2d, Conv2d, Linear, Module, ReLU, Sequential
+from fastconv.models._blocks import normed
 from fastconv.models._network import Staged
 from fastconv.models._registry import register
 
@@ -50,10 +51,11 @@ class Block(Module):
 
     def forward(self, input: Any) -> Any:
         """Return maps of `width` channels."""
-        x = self.bn2(self.conv2(self.relu(self.bn1(self.conv1(input)))))
+        shortcut = None
         if self.residual:
-            x = x + (self.downsample(input) if hasattr(self, "downsample") else input)
-        return self.relu(x)
+            shortcut = self.downsample(input) if hasattr(self, "downsample") else input
+        x = normed(self.conv1, self.bn1, input, self.relu)
+        return normed(self.conv2, self.bn2, x, self.relu, shortcut)
 
 
 class CifarResNet(Staged):

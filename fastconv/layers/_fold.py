@@ -1,0 +1,72 @@
+"""A convolution and the batch norm after it as one convolution, where neither learns."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from fastconv.autograd import is_grad_enabled
+from fastconv.layers.activation import ReLU, ReLU6
+from fastconv.layers.conv import Conv2d
+from fastconv.layers.module import Module
+from fastconv.layers.norm import BatchNorm2d
+from fastconv.parameter import Parameter
+from fastconv.tracing import tracing
+
+__all__ = ["normed"]
+
+ACTIVATIONS: dict[type, str | None] = {ReLU: "relu", ReLU6: "relu6", type(None): None}
+
+Weights = tuple[Parameter, np.ndarray]
+
+
+def normed(conv: Module, norm: Module, input: Any, act: Module | None = None, residual: Any = None) -> Any:
+    """Return ``act(norm(conv(input)) + residual)``.
+
+    In evaluation without gradients, and where no hook would see it, that is one convolution: its weights are multiplied
+    with the norm's scale, and what else there is happens while its results are in registers.
+    """
+    if not (is_grad_enabled() or tracing()) and _foldable(conv, norm, act) and (weights := folded(conv, norm)):
+        return conv(input, residual=residual, activation=ACTIVATIONS[type(act)], weights=weights)
+    x = norm(conv(input))
+    if residual is not None:
+        x = x + residual
+    return x if act is None else act(x)
+
+
+def _foldable(conv: Module, norm: Module, act: Module | None) -> bool:
+    return (
+        type(conv) is Conv2d
+        and type(norm) is BatchNorm2d
+        and type(act) in ACTIVATIONS
+        and not norm.training
+        and norm.running_mean is not None
+        and norm.num_features == conv.out_channels
+        and not any(layer is not None and layer._is_hooked() for layer in (conv, norm, act))
+    )
+
+
+def folded(conv: Any, norm: Any) -> Weights | None:
+    """Return weight and bias of both as one, kept beside the weight until a number changes; None if they overflow."""
+    mean, var, weight, bias = norm.running_mean, norm.running_var, norm.weight, norm.bias
+    rows = [each.data for each in (mean, var, weight, bias, conv.bias) if each is not None]
+    numbers = [row.tobytes() for row in rows]  # quicker to compare than arrays
+    key = ("folded", norm.eps, weight is None, bias is None)
+    kept = conv.weight.cache.get(key)
+    if kept is not None and kept[0] == numbers:
+        return kept[1]
+    dtype = conv.weight.dtype
+    if any(row.dtype != dtype for row in rows):
+        return None
+    with np.errstate(all="ignore"):
+        scale = (1 / np.sqrt(var.data + norm.eps)).astype(dtype)
+        scale = scale if weight is None else scale * weight.data
+        shift = (0 if conv.bias is None else conv.bias.data) - mean.data
+        shift = shift * scale + (0 if bias is None else bias.data)
+        whole = conv.weight.data * scale[:, None, None, None]
+    if not (np.isfinite(whole).all() and np.isfinite(shift).all()):
+        return None
+    found = Parameter(whole, requires_grad=False), shift
+    conv.weight.cache[key] = (numbers, found)
+    return found
