@@ -153,9 +153,10 @@ def axis(dim: Any, ndim: int, op: str, argument: str = "dim") -> int:
     >>> axis(-1, 4, "sum")
     3
     """
-    wanted = f"an axis of a {ndim}-d array"
-    index = _index(dim, op, argument, wanted, dim)
-    size = max(ndim, 1)
+    size = ndim or 1
+    if type(dim) is int and -size <= dim < size:  # what hot paths give
+        return dim % size
+    index = _index(dim, op, argument, f"an axis of a {ndim}-d array", dim)
     if not -size <= index < size:
         raise ShapeError(f"{op}: {argument} must be from {-size} to {size - 1} for a {ndim}-d array, got {dim!r}")
     return index % size
