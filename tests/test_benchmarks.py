@@ -70,7 +70,7 @@ def test_ratios_can_be_drawn(tmp_path) -> None:
     for place, result in enumerate(results[:-1]):  # the last one has no peer
         result.timings = [Timing("ours", "", 1e-3, 1e-3), Timing("pytorch", "nchw", 1e-3 + 1e-4 * place, 1e-3)]
     file = tmp_path / "ratios.png"
-    plot.draw(results, file)
+    plot.draw(report.as_json({}, results)["results"], file)
     assert file.read_bytes().startswith(b"\x89PNG")
 
 

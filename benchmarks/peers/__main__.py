@@ -94,7 +94,7 @@ def main(arguments: list[str]) -> int:
     if options.json:
         options.json.write_text(json.dumps(report.as_json(heads, results), indent=1) + "\n")
     if options.plot:
-        plot.draw(results, options.plot)
+        plot.draw(report.as_json(heads, results)["results"], options.plot)
     if options.markdown:
         print(report.markdown(heads, found))
     else:

@@ -1,12 +1,17 @@
-"""Ratios of many cases as a picture: a point a case, by kind, and the geometric mean of each kind."""
+"""Ratios of many cases as a picture: a point a case, by kind, and the geometric mean of each kind.
+
+python -m benchmarks.peers.plot FILE.json ... OUT.png    # of what `python -m benchmarks.peers --json FILE` has written
+"""
 
 from __future__ import annotations
 
+import json
+import sys
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from benchmarks.peers.report import geometric_mean
-from benchmarks.peers.runner import Result
 from fastconv.errors import require
 
 __all__ = ["draw"]
@@ -14,16 +19,18 @@ __all__ = ["draw"]
 _TICKS = (0.25, 0.5, 0.7, 1.0, 1.4, 2.0, 3.0, 4.0, 6.0)
 
 
-def draw(results: list[Result], path: Path) -> None:
-    """Write a picture of the ratios to the best peer: a row for each group and number of threads."""
+def draw(results: Iterable[Mapping[str, Any]], path: Path) -> None:
+    """Write a picture of the ratios to the best peer, a row for each group and number of threads.
+
+    `results` are as :func:`benchmarks.peers.report.as_json` has them.
+    """
     plt: Any = require("matplotlib.pyplot", "cli")
     plt.switch_backend("Agg")
     parts: dict[tuple[str, int], dict[str, list[float]]] = {}
     for result in results:
-        ratio = result.metric("ratio")
-        if ratio is not None:
-            kinds = parts.setdefault((result.group, result.threads), {})
-            kinds.setdefault(result.case.kind or "all", []).append(ratio)
+        if result["ratio"] is not None:
+            kinds = parts.setdefault((result["group"], result["threads"]), {})
+            kinds.setdefault(result["case"]["kind"] or "all", []).append(result["ratio"])
     height = sum(0.4 * len(kinds) + 1.0 for kinds in parts.values()) + 0.4
     figure, rows = plt.subplots(
         len(parts), figsize=(9, height), squeeze=False, sharex=True,
@@ -47,3 +54,8 @@ def draw(results: list[Result], path: Path) -> None:
     rows[-1, 0].set_xlabel("best peer's time / fastconv's: right of 1 fastconv is the faster one; red: geometric mean")
     figure.savefig(path, dpi=110)
     plt.close(figure)
+
+
+if __name__ == "__main__":
+    *files, target = map(Path, sys.argv[1:])
+    draw([result for file in files for result in json.loads(file.read_text())["results"]], target)
