@@ -23,9 +23,10 @@ Padding = int | str | tuple[int, ...] | tuple[tuple[int, int], ...]
 
 _DEFAULTS = {
     "padding": 0,
-    "output_padding": 0,
     "dilation": 1,
+    "output_padding": 0,
     "groups": 1,
+    "bias": True,
     "padding_mode": "zeros",
     "algorithm": "auto",
 }
@@ -83,10 +84,10 @@ class ConvBase(Module):
         """Arguments, those of their default value left out."""
         text = f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, stride={self.stride}"
         for name, default in _DEFAULTS.items():
-            value = getattr(self, name, default)
+            value = self.bias is not None if name == "bias" else getattr(self, name, default)
             if value not in (default, (default,) * self._axes):
                 text += f", {name}={value}"
-        return text if self.bias is not None else f"{text}, bias=False"
+        return text
 
 
 class _Conv(ConvBase):
