@@ -34,6 +34,29 @@ class Run:
     context: AbstractContextManager = field(default_factory=nullcontext)
 
 
+def training_steps(
+    model: Any, optimizer: Any, images: Any, labels: Any, cross_entropy: Callable[[Any, Any], Any], aux_weight: float
+) -> Run:
+    """Return training steps of a classifier, in any library that reads like PyTorch: scores and losses of two."""
+
+    def step() -> tuple[Sequence[Any], Any]:
+        optimizer.zero_grad()
+        outputs = model(images)
+        scores, *others = outputs if isinstance(outputs, tuple) else (outputs,)
+        loss = cross_entropy(scores, labels)
+        for each in others:
+            loss = loss + cross_entropy(each, labels) * aux_weight
+        loss.backward()
+        optimizer.step()
+        return (scores, *others), loss
+
+    def two_steps() -> list[np.ndarray]:
+        scores, loss = step()
+        return [*(each.detach().numpy() for each in scores), loss.detach().numpy(), step()[1].detach().numpy()]
+
+    return Run(step, two_steps)
+
+
 class Library(NamedTuple):
     """What a contender is called, the modules it needs, and whether it counts as a peer (the NumPy twin does not).
 

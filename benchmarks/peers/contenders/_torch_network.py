@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-import numpy as np
 import torch
 from torch import fx, nn
 
 from benchmarks.peers.cases import Case
-from benchmarks.peers.contenders import Run
+from benchmarks.peers.contenders import Run, training_steps
 from tests.networks import fill
 
 # Functions that nn.functional wraps, or has not.
@@ -76,20 +74,4 @@ def prepare(case: Case, layout: torch.memory_format, compiled: bool = False) -> 
     labels = torch.from_numpy(case.labels())
     options = {key: value for key, value in case.options.items() if key != "network"}
     sgd = torch.optim.SGD(module.parameters(), fused=True, **options)
-
-    def step() -> tuple[Sequence[torch.Tensor], torch.Tensor]:
-        sgd.zero_grad()
-        outputs = model(images)
-        scores, *others = outputs if isinstance(outputs, tuple) else (outputs,)
-        loss = nn.functional.cross_entropy(scores, labels)
-        for each in others:
-            loss = loss + nn.functional.cross_entropy(each, labels) * case.program["aux_weight"]
-        loss.backward()
-        sgd.step()
-        return (scores, *others), loss
-
-    def two_steps() -> list[np.ndarray]:
-        scores, loss = step()
-        return [*(each.detach().numpy() for each in scores), loss.detach().numpy(), step()[1].detach().numpy()]
-
-    return Run(step, two_steps)
+    return training_steps(model, sgd, images, labels, nn.functional.cross_entropy, case.program["aux_weight"])

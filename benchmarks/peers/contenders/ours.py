@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
 
 import fastconv
 from benchmarks.peers.cases import Case
-from benchmarks.peers.contenders import Run
+from benchmarks.peers.contenders import Run, training_steps
 from fastconv import Parameter, Tensor, _kernels, functional, init, layers, models, no_grad, signal
 from tests.networks import filled
 
@@ -102,23 +101,7 @@ def _network(case: Case) -> Run:
         return Run(partial(model, images), lambda: [model(images).numpy()], no_grad())
     labels = case.labels()
     sgd = fastconv.optim.SGD(model.parameters(), **options)
-
-    def step() -> tuple[Sequence[Tensor], Tensor]:
-        sgd.zero_grad()
-        outputs = model(images)
-        scores, *others = outputs if isinstance(outputs, tuple) else (outputs,)
-        loss = functional.cross_entropy(scores, labels)
-        for each in others:
-            loss = loss + functional.cross_entropy(each, labels) * model.aux_weight
-        loss.backward()
-        sgd.step()
-        return (scores, *others), loss
-
-    def two_steps() -> list[np.ndarray]:
-        scores, loss = step()
-        return [*(each.detach().numpy() for each in scores), loss.detach().numpy(), step()[1].detach().numpy()]
-
-    return Run(step, two_steps)
+    return training_steps(model, sgd, images, labels, functional.cross_entropy, model.aux_weight)
 
 
 def _update(case: Case) -> Run:
