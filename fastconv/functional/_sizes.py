@@ -12,12 +12,17 @@ from fastconv.errors import ShapeError
 __all__ = [
     "UNIT",
     "Axis",
+    "Padding",
+    "Size",
     "check_mode",
     "check_padding",
     "check_shapes",
     "convolution_axes",
     "transposed_axes",
 ]
+
+Size = int | tuple[int, ...]
+Padding = int | str | tuple[int, ...] | tuple[tuple[int, int], ...]
 
 _MOST_ELEMENTS = 2**59  # of up to eight bytes: a size in bytes fits 62 bits
 _LAYOUTS = {1: "L", 2: "H, W", 3: "D, H, W"}

@@ -16,12 +16,10 @@ from fastconv.errors import ShapeError
 from fastconv.functional._choice import FFT, Cost, Plan, choose, cost, name_of, options
 from fastconv.functional._conv2d import winograd_doubt
 from fastconv.functional._convolve import plan_of
+from fastconv.functional._sizes import Padding, Size
 from fastconv.tensor import Tensor
 
 __all__ = ["AlgorithmChoice", "algorithm_of", "algorithm_options"]
-
-Size = int | tuple[int, ...]
-Padding = int | str | tuple[int, ...] | tuple[tuple[int, int], ...]
 
 
 @dataclass(frozen=True)

@@ -5,12 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from fastconv.functional._convolve import convolve
+from fastconv.functional._sizes import Padding, Size
 from fastconv.tensor import Tensor
 
 __all__ = ["conv1d", "conv2d", "conv3d"]
-
-Size = int | tuple[int, ...]
-Padding = int | str | tuple[int, ...] | tuple[tuple[int, int], ...]
 
 
 def conv1d(

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from fastconv.functional._convolve import convolve
+from fastconv.functional._sizes import Size
 from fastconv.tensor import Tensor
 
 __all__ = ["conv_transpose1d", "conv_transpose2d", "conv_transpose3d"]
 
-Size = int | tuple[int, ...]
 Padding = int | tuple[int, ...] | tuple[tuple[int, int], ...]
 
 

@@ -10,15 +10,12 @@ import numpy as np
 from fastconv import checks, init
 from fastconv import functional as F
 from fastconv.errors import ShapeError
-from fastconv.functional._sizes import check_mode, check_padding
+from fastconv.functional._sizes import Padding, Size, check_mode, check_padding
 from fastconv.layers.module import Module
 from fastconv.parameter import Parameter
 from fastconv.tensor import Tensor
 
 __all__ = ["Conv1d", "Conv2d", "Conv3d", "DepthwiseSeparableConv2d"]
-
-Size = int | tuple[int, ...]
-Padding = int | str | tuple[int, ...] | tuple[tuple[int, int], ...]
 
 
 _DEFAULTS = {
