@@ -20,10 +20,9 @@ __all__ = ["Conv1d", "Conv2d", "Conv3d", "DepthwiseSeparableConv2d"]
 
 _DEFAULTS = {
     "padding": 0,
-    "dilation": 1,
     "output_padding": 0,
+    "dilation": 1,
     "groups": 1,
-    "bias": True,
     "padding_mode": "zeros",
     "algorithm": "auto",
 }
@@ -81,10 +80,10 @@ class ConvBase(Module):
         """Arguments, those of their default value left out."""
         text = f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, stride={self.stride}"
         for name, default in _DEFAULTS.items():
-            value = self.bias is not None if name == "bias" else getattr(self, name, default)
+            value = getattr(self, name, default)
             if value not in (default, (default,) * self._axes):
                 text += f", {name}={value}"
-        return text
+        return text if self.bias is not None else f"{text}, bias=False"
 
 
 class _Conv(ConvBase):
