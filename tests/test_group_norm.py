@@ -85,7 +85,17 @@ def test_instance_norm_layer():
     with pytest.raises(ShapeError, match="more than one pixel"):
         layer.train()(np.zeros((2, 3, 1, 1), np.float32))
     with pytest.raises(ShapeError, match="InstanceNorm3d: input must be"):
-        layers.InstanceNorm3d(3)(x)
+        layers.InstanceNorm3d(3)(x[0])
+
+
+@pytest.mark.parametrize(("kind", "shape"), [("1d", (3, 7)), ("2d", (3, 4, 5)), ("3d", (3, 2, 3, 4))])
+def test_instance_norm_of_a_single_image(kind, shape):
+    layer = getattr(layers, f"InstanceNorm{kind}")(3, affine=True, track_running_stats=True)
+    x = randn(*shape, dtype=np.float32)
+    np.testing.assert_array_equal(layer(x).detach(), layer(x[None])[0].detach())
+    assert layer(x).shape == shape
+    with pytest.raises(ShapeError, match="3 channels"):
+        layer(x[:2])
 
 
 # ---- rows

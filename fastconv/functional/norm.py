@@ -55,7 +55,7 @@ def batch_norm(
     Raises
     ------
     ShapeError
-        If shapes do not fit, or there is at most one value a channel to take a variance of.
+        If shapes do not fit, or there is one value a channel, which has no variance.
     TypeError
         If dtypes differ, or running values that are to be overwritten cannot be.
 
@@ -78,7 +78,7 @@ def batch_norm(
     count = x.size // channels
     if not training and (kept[0] is None or kept[1] is None):
         raise ValueError("batch_norm: without training=True it needs running_mean and running_var")
-    if training and count < 2:
+    if training and count == 1:
         raise ShapeError(
             f"batch_norm: training needs more than one value per channel, got input of shape {x.shape}; "
             "use a larger batch, or eval()"
@@ -90,7 +90,8 @@ def batch_norm(
         return normalise(inputs, x, parameters, np.array(kept, np.float64), channels, False, eps, fixed=True)
     moments = np.empty((2, channels))
     out = normalise(inputs, x, parameters, moments, channels, False, eps)
-    _keep(kept, moments, count, momentum)
+    if count:
+        _keep(kept, moments, count, momentum)
     return out
 
 

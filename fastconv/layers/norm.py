@@ -36,6 +36,7 @@ class _ChannelNorm(Module):
     """What batch and instance norm share: parameters and running values, one of each a channel."""
 
     _axes: tuple[int, ...]
+    _alone = 0
     _layout: str
 
     def __init__(
@@ -51,12 +52,15 @@ class _ChannelNorm(Module):
         self.running_var = Buffer(np.ones(self.num_features, np.float32)) if track_running_stats else None
         self.num_batches_tracked = Buffer(np.zeros((), np.int64)) if track_running_stats else None
 
-    def _check(self, input: Any) -> None:
+    def _check(self, input: Any) -> bool:
+        """Raise unless `input` fits; return whether it is a single image, without an axis of the batch."""
         name = type(self).__name__
         x = as_array(input, name, "input")
         checks.ndim(x, self._axes, name, "input", self._layout)
-        if x.shape[1] != self.num_features:
+        alone = x.ndim == self._alone
+        if x.shape[0 if alone else 1] != self.num_features:
             raise ShapeError(f"{name}: input must have {self.num_features} channels, got shape {x.shape}")
+        return alone
 
     def _momentum(self) -> float:
         """What the next batch counts; without a momentum all batches count the same."""
@@ -175,10 +179,12 @@ class _InstanceNorm(_ChannelNorm):
 
     def forward(self, input: Any) -> Tensor:
         """Return `input`, every image normalised."""
-        self._check(input)
+        alone = self._check(input)
         own = self.training or self.running_mean is None
         kept = (self.running_mean, self.running_var)
-        return F.instance_norm(input, *kept, self.weight, self.bias, own, self.momentum or 0.0, self.eps)
+        images = F.unsqueeze(input, 0) if alone else input
+        out = F.instance_norm(images, *kept, self.weight, self.bias, own, self.momentum or 0.0, self.eps)
+        return F.squeeze(out, 0) if alone else out
 
 
 class InstanceNorm2d(_InstanceNorm):
@@ -187,7 +193,7 @@ class InstanceNorm2d(_InstanceNorm):
     Parameters
     ----------
     num_features : int
-        Channels C of the input (N, C, H, W).
+        Channels C of the input (N, C, H, W), or (C, H, W) for a single image.
     eps : float
         Added to the variance.
     momentum : float or None
@@ -205,19 +211,19 @@ class InstanceNorm2d(_InstanceNorm):
     (2, 3, 4, 4)
     """
 
-    _axes, _layout = (4,), "(N, C, H, W)"
+    _axes, _alone, _layout = (4, 3), 3, "(N, C, H, W) or (C, H, W)"
 
 
 class InstanceNorm1d(_InstanceNorm):
-    """:class:`InstanceNorm2d` for signals (N, C, L)."""
+    """:class:`InstanceNorm2d` for signals (N, C, L), or one (C, L)."""
 
-    _axes, _layout = (3,), "(N, C, L)"
+    _axes, _alone, _layout = (3, 2), 2, "(N, C, L) or (C, L)"
 
 
 class InstanceNorm3d(_InstanceNorm):
-    """:class:`InstanceNorm2d` for volumes (N, C, D, H, W)."""
+    """:class:`InstanceNorm2d` for volumes (N, C, D, H, W), or one (C, D, H, W)."""
 
-    _axes, _layout = (5,), "(N, C, D, H, W)"
+    _axes, _alone, _layout = (5, 4), 4, "(N, C, D, H, W) or (C, D, H, W)"
 
 
 class GroupNorm(Module):
