@@ -227,7 +227,7 @@ def test_layers(count):
     assert np.array_equal(layer(x).detach(), expected.detach())
     assert layer(x).shape == (2, 6, *[4] * count)
     three, two = str((3,) * count), str((2,) * count)
-    arguments = f"4, 6, kernel_size={three}, stride={two}, padding=same, groups=2, padding_mode=reflect, bias=False"
+    arguments = f"4, 6, kernel_size={three}, stride={two}, padding=same, groups=2, bias=False, padding_mode=reflect"
     assert repr(layer) == f"Conv{count}d({arguments})"
     with pytest.raises(ValueError, match=f"Conv{count}d: padding_mode"):
         kind(1, 1, 1, padding_mode="none")

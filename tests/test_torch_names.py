@@ -75,7 +75,7 @@ LAYERS = {
     "CELU": [(), (2.0,)],
     "ConstantPad2d": [(1, 3.5)],
     "Conv1d": [(4, 6, 3)],
-    "Conv2d": [(4, 6, (3, 5), 2, 1, 2, 2, False), (4, 6, 3, 1, "same")],
+    "Conv2d": [(4, 6, (3, 5), 2, 1, 2, 2, False), (4, 6, 3, 1, "same"), (4, 6, 3, 1, 2, 1, 1, False, "circular")],
     "ConvTranspose2d": [(4, 6, 3, 2, 1, 1)],
     "Dropout": [(), (0.3, True)],
     "Dropout2d": [()],

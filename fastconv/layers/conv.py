@@ -18,14 +18,8 @@ from fastconv.tensor import Tensor
 __all__ = ["Conv1d", "Conv2d", "Conv3d", "DepthwiseSeparableConv2d"]
 
 
-_DEFAULTS = {
-    "padding": 0,
-    "output_padding": 0,
-    "dilation": 1,
-    "groups": 1,
-    "padding_mode": "zeros",
-    "algorithm": "auto",
-}
+_DEFAULTS = {"padding": 0, "output_padding": 0, "dilation": 1, "groups": 1}
+_OTHERS = {"padding_mode": "zeros", "algorithm": "auto"}
 
 
 class ConvBase(Module):
@@ -83,7 +77,10 @@ class ConvBase(Module):
             value = getattr(self, name, default)
             if value not in (default, (default,) * self._axes):
                 text += f", {name}={value}"
-        return text if self.bias is not None else f"{text}, bias=False"
+        if self.bias is None:
+            text += ", bias=False"
+        others = [f", {name}={getattr(self, name)}" for name in _OTHERS if getattr(self, name) != _OTHERS[name]]
+        return text + "".join(others)
 
 
 class _Conv(ConvBase):
