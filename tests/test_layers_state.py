@@ -89,3 +89,37 @@ def test_a_state_that_does_not_fit_changes_nothing():
         net.load_state_dict([1])
     with pytest.raises(ShapeError):
         net.load_state_dict({"bias": np.ones(3, np.float32)}, strict=False)
+
+
+def test_registering_as_pytorchs_modules_do():
+    class Layer(Module):
+        def __init__(self):
+            super().__init__()
+            self.register_parameter("weight", Parameter([1.0]))
+            self.register_parameter("bias", None)
+            self.register_buffer("mean", np.zeros(2, np.float32))
+            self.register_buffer("table", np.arange(3.0), persistent=False)
+            self.register_module("inner", Scale(2))
+            self.add_module("last", Scale(1))
+
+    layer = Layer()
+    assert list(layer.state_dict()) == ["weight", "mean", "inner.factor", "inner.count", "last.factor", "last.count"]
+    assert [name for name, _ in layer.named_buffers(recurse=False)] == ["mean", "table"]
+    assert isinstance(layer.mean, Buffer)
+    assert layer.bias is None
+    layer.register_parameter("bias", Parameter([0.0]))
+    layer.register_buffer("table", [1.0])
+    assert list(layer.state_dict())[:4] == ["weight", "bias", "mean", "table"]
+    assert layer.get_parameter("inner.factor") is layer.inner.factor
+    assert layer.get_buffer("mean") is layer.mean
+    assert layer.double().table.dtype == np.float64
+    for wrong in ("inner.count", "factor", "last.other"):
+        with pytest.raises(AttributeError, match=f"no parameter '{wrong}'|no module"):
+            layer.get_parameter(wrong)
+    for name in ("a.b", "", "forward", "weight"):
+        with pytest.raises(KeyError, match="cannot be named"):
+            layer.register_buffer(name, [1.0])
+    with pytest.raises(TypeError, match="a parameter is wanted for 'w', got Tensor"):
+        layer.register_parameter("w", layer.weight.detach())
+    with pytest.raises(TypeError, match="a module must have a string"):
+        layer.add_module(1, Scale(1))

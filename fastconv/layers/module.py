@@ -10,6 +10,7 @@ import numpy as np
 from fastconv import checks
 from fastconv.errors import ShapeError
 from fastconv.layers._hooks import Hooked
+from fastconv.layers._named import Named
 from fastconv.layers._state import Buffer, IncompatibleKeys, load_state
 from fastconv.parameter import Parameter
 from fastconv.tensor import Tensor
@@ -18,11 +19,11 @@ from fastconv.tracing import call_traced, tracing
 __all__ = ["Buffer", "Module"]
 
 
-class Module(Hooked):
+class Module(Hooked, Named):
     """Base of layers and networks.
 
     A subclass assigns its Parameters, Buffers and other Modules to attributes, in the order they are to be listed, and
-    defines ``forward``. Nothing is registered: what a module holds is what its attributes are, so that there is no
+    defines ``forward``. Nothing needs registering: what a module holds is what its attributes are, so that there is no
     ``__init__`` to call.
 
     Attributes
@@ -167,21 +168,6 @@ class Module(Hooked):
         """Yield the buffers, each once; without `recurse` only those directly inside this module."""
         return (value for _, value in self._named(Buffer, recurse=recurse))
 
-    def get_submodule(self, target: str) -> Module:
-        """Return the module at a path such as ``"features.3"``; the empty path is this module.
-
-        Raises
-        ------
-        AttributeError
-            If there is no module of that path.
-        """
-        found: Any = self
-        for name in target.split(".") if target else ():
-            found = vars(found).get(name)
-            if not isinstance(found, Module):
-                raise AttributeError(f"{type(self).__name__} has no module {target!r}")
-        return found
-
     # ---- modes
 
     def train(self, mode: bool = True) -> Module:
@@ -242,7 +228,8 @@ class Module(Hooked):
         """Yield parameters, buffers, then those of the modules inside; what is used at two places twice."""
         held = vars(self).items()
         for kind in (Parameter, Buffer):
-            yield from ((prefix + name, value) for name, value in held if isinstance(value, kind))
+            named = ((name, value) for name, value in held if isinstance(value, kind))
+            yield from ((prefix + name, value) for name, value in named if name not in self._passing)
         for name, module in self._held():
             yield from module._state(f"{prefix}{name}.")
 
