@@ -6,7 +6,7 @@ import pytest
 from fastconv import Parameter, Tensor
 from fastconv import functional as F
 from fastconv.errors import ShapeError
-from fastconv.layers import Buffer, Dropout, Flatten, Module, Sequential
+from fastconv.layers import BatchNorm2d, Buffer, Conv1d, Conv2d, Dropout, Flatten, Linear, Module, Sequential
 from tests.helpers import randn
 
 
@@ -245,3 +245,20 @@ def test_dropout():
         Dropout(2)
     with pytest.raises(TypeError, match="Dropout: rng"):
         Dropout(rng="a")
+
+
+@pytest.mark.parametrize(
+    ("network", "shape", "message"),
+    [
+        ([Conv2d(3, 4, 3)], (1, 8, 8, 3), r"0: conv2d: .* np.moveaxis\(input, -1, -3\)"),
+        ([Conv2d(1, 4, 3)], (5, 8, 8), r"0: conv2d: .* input\[:, None\]"),
+        ([Flatten(2, 3), Conv1d(3, 4, 3)], (1, 2, 8, 8), "1: conv1d: .* has 2; a layer with in_channels=2 would fit"),
+        ([Linear(12, 4)], (5, 3, 2, 2), "0: linear: .* put a Flatten in front"),
+        ([Flatten(), Linear(10, 4)], (5, 3, 2, 2), "1: linear: .* in_features=12 would fit"),
+        ([Linear(10, 4)], (5, 3, 2), "0: linear: .* the last axis must be 10 long"),
+        ([Sequential(BatchNorm2d(4))], (5, 3, 2, 2), r"0.0: BatchNorm2d: .* got shape .*; num_features=3 would fit"),
+    ],
+)
+def test_shape_errors_name_the_layer_and_the_likely_fix(network, shape, message):
+    with pytest.raises(ShapeError, match=message):
+        Sequential(*network)(np.zeros(shape, np.float32))

@@ -205,6 +205,15 @@ def check_shapes(
     if given != takes:
         raise ShapeError(
             f"{op}: weight of shape {weight} takes {takes} input channels (groups={groups}), "
-            f"but input of shape {shape} has {given}"
+            f"but input of shape {shape} has {given}; " + _remedy(count, shape, takes)
         )
     return checked
+
+
+def _remedy(count: int, shape: tuple[int, ...], channels: int) -> str:
+    """What most likely makes an input of that shape fit."""
+    if shape[-1] == channels:
+        return f"channels come before {_LAYOUTS[count]}: np.moveaxis(input, -1, {-count - 1}) puts them there"
+    if len(shape) == count + 1 and channels == 1:
+        return "a batch of images of one channel is input[:, None]"
+    return f"a layer with in_channels={shape[-count - 1]} would fit"

@@ -56,7 +56,10 @@ def linear(input: Any, weight: Any, bias: Any = None) -> Tensor:
         raise ShapeError(f"linear: weight must be (out_features, in_features), got shape {w.shape}")
     outputs, inputs = w.shape
     if not shape or shape[-1] != inputs:
-        raise ShapeError(f"linear: weight of shape {w.shape} takes {inputs} features, but input has shape {shape}")
+        raise ShapeError(
+            f"linear: weight of shape {w.shape} takes {inputs} features, but input has shape {shape}; "
+            + _remedy(shape, inputs)
+        )
     if x.dtype is not w.dtype:
         checks.same_dtype("linear", x, "input", w, "weight")
     if b is not None:
@@ -88,6 +91,15 @@ def linear(input: Any, weight: Any, bias: Any = None) -> Tensor:
         return grad_x, grad_w, grad.sum(axis=0) if wants_b else None
 
     return record(out if x.ndim == 2 else out.reshape(*shape[:-1], outputs), backward, (input, weight, bias))
+
+
+def _remedy(shape: tuple[int, ...], features: int) -> str:
+    """What most likely makes an input of that shape fit."""
+    if len(shape) > 1 and math.prod(shape[1:]) == features:
+        return "put a Flatten in front"
+    if len(shape) == 2:
+        return f"in_features={shape[1]} would fit, or images of another size in front of the Flatten"
+    return f"the last axis must be {features} long"
 
 
 def rbf(input: Any, weight: Any) -> Tensor:

@@ -186,10 +186,10 @@ class Module(Hooked, Named):
             parameter.requires_grad_(requires_grad)
         return self
 
-    def zero_grad(self) -> None:
-        """Forget the gradients of all parameters."""
-        for parameter in self.parameters():
-            parameter.grad = None
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget the gradients of all parameters, or with False set them to 0."""
+        for p in self.parameters():
+            p.grad = None if set_to_none or p.grad is None else Tensor(np.zeros(p.shape, p.dtype))
 
     def apply(self, fn: Callable[[Module], Any]) -> Module:
         """Call `fn` on all modules inside, innermost first, then on this one; returns this module."""

@@ -58,8 +58,12 @@ class _ChannelNorm(Module):
         x = as_array(input, name, "input")
         checks.ndim(x, self._axes, name, "input", self._layout)
         alone = x.ndim == self._alone
-        if x.shape[0 if alone else 1] != self.num_features:
-            raise ShapeError(f"{name}: input must have {self.num_features} channels, got shape {x.shape}")
+        given = x.shape[0 if alone else 1]
+        if given != self.num_features:
+            raise ShapeError(
+                f"{name}: input must have {self.num_features} channels, got shape {x.shape}; "
+                f"num_features={given} would fit"
+            )
         return alone
 
     def _momentum(self) -> float:
