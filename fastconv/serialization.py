@@ -62,6 +62,9 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())  # else a power cut after the rename may leave an empty file
         os.replace(temporary, path)
+    except OSError as error:
+        error.filename, error.filename2 = str(path), None  # what the caller knows
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 

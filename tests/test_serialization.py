@@ -191,3 +191,9 @@ def test_what_batch_norm_counts_is_read_and_nothing_else_in_its_place(tmp_path):
         save_file({**state, name: values}, tmp_path / "wrong")
         with pytest.raises(DataError, match=f"{name} as (F32, allowed are I64|I64, allowed are F32, F64)"):
             load_model(other, tmp_path / "wrong")
+
+
+def test_errors_name_the_file_and_not_the_temporary_one(tmp_path):
+    with pytest.raises(FileNotFoundError) as found:
+        write_atomically(tmp_path / "missing" / "a.bin", b"x")
+    assert found.value.filename == str(tmp_path / "missing" / "a.bin")
