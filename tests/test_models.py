@@ -45,7 +45,7 @@ def test_a_seed_gives_the_same_network():
 
 
 def test_bad_arguments_are_named():
-    with pytest.raises(ValueError, match="variant must be one of modern, classic, 1998, got 'new'"):
+    with pytest.raises(ValueError, match="variant must be one of modern, classic, 1998, paper, got 'new'"):
         lenet5("new")
     with pytest.raises(ShapeError, match="num_classes must be an int >= 1"):
         lenet5(num_classes=0)
@@ -158,6 +158,8 @@ def test_the_partial_table_is_a_dense_convolution_with_holes():
         ({"variant": "classic", "activation": "sigmoid", "padding": 0}, 28, 256),
         ({"variant": "modern", "padding": 0, "input_size": 32}, 32, 400),
         ({"variant": "1998", "s4": "max", "output": "linear"}, 32, 400),
+        ({"variant": "1998", "padding": 2}, 28, 400),
+        ({"variant": "paper"}, 32, 400),
         ({"c3": "table", "s2": "avg", "activation": "tanh"}, 28, 400),
     ],
 )

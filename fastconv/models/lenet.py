@@ -62,6 +62,7 @@ VARIANTS = {
     "classic": Form("dense", "avg", "avg", "tanh", "linear", padding=2, input_size=28),
     "1998": Form("table", "trainable", "trainable", "scaled_tanh", "rbf", padding=0, input_size=32),
 }
+VARIANTS["paper"] = VARIANTS["1998"]
 ACTIVATIONS: dict[str, Callable[[], Module]] = {
     "relu": ReLU,
     "tanh": Tanh,
@@ -218,11 +219,11 @@ def lenet5(
 
     Parameters
     ----------
-    variant : {"modern", "classic", "1998"}
+    variant : {"modern", "classic", "1998", "paper"}
         "modern" has ReLU and maximum pooling, "classic" tanh and average pooling, both for images of 28 x 28. "1998" is
         the paper's, for 32 x 32: pools with weights, a second convolution whose maps see only some of the first's, a
-        scaled tanh, and units that compare the last hidden layer with bitmaps of the digits. Arguments left out follow
-        from it.
+        scaled tanh, and units that compare the last hidden layer with bitmaps of the digits; "paper" is another name
+        of it. Arguments left out follow from it.
     num_classes : int
         Length of the output.
     in_channels : int
@@ -239,7 +240,8 @@ def lenet5(
     padding : int
         Of the first convolution.
     input_size : int
-        Height and width of the images, which the length of the first fully connected layer follows from.
+        Height and width of the images, which the length of the first fully connected layer follows from. Left out, it
+        is 28 where `padding` is given and not 0: 28 x 28 images padded by 2 are the paper's of 32 x 32.
 
     Returns
     -------
@@ -269,5 +271,7 @@ def lenet5(
     for name, size in sizes.items():
         if size is not None:
             checks.integer(size, "lenet5", name, minimum=0)
+    if padding and input_size is None:
+        sizes["input_size"] = 28
     chosen: dict[str, Any] = {name: value for name, value in {**given, **sizes}.items() if value is not None}
     return LeNet(VARIANTS[variant]._replace(**chosen), num_classes, in_channels)
