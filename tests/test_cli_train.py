@@ -11,9 +11,12 @@ import sys
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from fastconv.cli import train
 from fastconv.data import load_digits
+from fastconv.init import skipped
+from fastconv.models import create
 from fastconv.serialization import load_file, read_metadata
 from fastconv.training import History
 from tests.cli_helpers import ROOT
@@ -198,3 +201,34 @@ def test_other_networks_are_trained_by_their_recipe(tmp_path):
     assert again.status == 0, again.err
     last = History.load(tmp_path / "run" / "history.csv")[-1]
     assert json.loads(again.out)["test"]["accuracy"] == pytest.approx(last.test_accuracy)
+
+
+def test_images_are_enlarged_for_networks_that_want_them_larger(tmp_path):
+    folder = tmp_path / "run"
+    outcome = run("train", "lenet5", "--variant", "1998", "--limit", 100, "--epochs", 1, "--out", folder)
+    assert outcome.status == 0, outcome.err
+    assert "60,000 parameters, on 100 images of digits made 32 x 32; run:" in outcome.err
+    assert json.loads(read_metadata(folder / "model.safetensors")["size"]) == 32
+    outcome = run("evaluate", folder, "--limit", 100, "--json")
+    assert outcome.status == 0, outcome.err
+    last = History.load(folder / "history.csv")[-1]
+    assert json.loads(outcome.out)["test"]["accuracy"] == pytest.approx(last.test_accuracy)
+    Image.fromarray(load_digits("test").images[0]).save(tmp_path / "digit.png")
+    assert run("predict", folder, tmp_path / "digit.png").status == 0
+    outcome = run("visualize", "cam", folder, tmp_path / "digit.png", "--out", tmp_path / "cam.png")
+    assert outcome.status == 0, outcome.err
+
+
+@pytest.mark.parametrize(
+    ("name", "variant", "side"),
+    [("resnet20", None, None), ("vgg11", None, 32), ("alexnet", None, 64), ("alexnet", "paper", 227)],
+)
+def test_the_smallest_images_that_a_network_learns_from(name, variant, side):
+    with skipped():
+        assert train._side(create(name, 10, variant=variant, in_channels=1)) == side
+
+
+def test_networks_that_label_pixels_are_no_choice():
+    outcome = run("train", "unet")
+    assert outcome.status == 2
+    assert outcome.err.startswith("Usage: fastconv train [OPTIONS] MODEL\n")

@@ -13,9 +13,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from fastconv.data import DataLoader, Dataset, Normalize
+from fastconv.data import DataLoader, Dataset
 from fastconv.errors import FastconvError, MissingExtraError
-from fastconv.training import Evaluation
+from fastconv.training import Checkpoint, Evaluation
 
 __all__ = [
     "confusion_table",
@@ -76,9 +76,9 @@ def limited(dataset: Dataset, limit: int | None) -> Dataset:
     return dataset if limit is None else dataset[:limit]
 
 
-def test_loader(dataset: Dataset, normalize: Normalize) -> DataLoader:
+def test_loader(dataset: Dataset, checkpoint: Checkpoint) -> DataLoader:
     """Return a loader for evaluation: in order, in large batches."""
-    return DataLoader(dataset, 500, transform=normalize)
+    return DataLoader(dataset, 500 if checkpoint.size is None else 50, transform=checkpoint.transform)
 
 
 def evaluation_json(result: Evaluation, classes: Sequence[str]) -> dict[str, Any]:

@@ -38,7 +38,7 @@ def command(run: Path, data: str | None, root: Path | None, limit: int | None, s
         raise DataError(f"{run} knows other classes than {dataset.name}: {', '.join(checkpoint.classes)}")
     trained = f"{checkpoint.name} after {checkpoint.epoch} epochs on {checkpoint.data}"
     note(f"{trained}; {len(dataset):,} test images of {dataset.name}")
-    result = evaluate(checkpoint.model, test_loader(dataset, checkpoint.normalize))
+    result = evaluate(checkpoint.model, test_loader(dataset, checkpoint))
     if as_json:
         print_json(
             {

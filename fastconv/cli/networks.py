@@ -60,7 +60,7 @@ def prepared(path: Path, shape: tuple[int, ...], checkpoint: Checkpoint | None) 
     """Return an image file as a network wants it: (C, H, W), normalised."""
     if checkpoint is not None:
         grey, _ = (as_digit if checkpoint.data in ("digits", "mnist") else as_picture)(path)
-        return ((grey / np.float32(255) - checkpoint.mean) / checkpoint.std)[np.newaxis].astype(np.float32)
+        return checkpoint.transform(np.divide(grey, np.float32(255), dtype=np.float32)[np.newaxis, np.newaxis])[0]
     channels, height, width = shape[-3:]
 
     def fitted(image: Image) -> np.ndarray:

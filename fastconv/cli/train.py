@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -25,8 +26,10 @@ from fastconv.cli.common import (
 )
 from fastconv.cli.progress import TrainingProgress
 from fastconv.data import Compose, DataLoader, Normalize, RandomAffine, load_dataset
+from fastconv.errors import ShapeError
+from fastconv.graph.trace import trace
 from fastconv.lr_scheduler import OneCycleLR
-from fastconv.models import create, names
+from fastconv.models import Network, create, names
 from fastconv.optim import SGD
 from fastconv.threads import get_num_threads
 from fastconv.training import Checkpoint, EpochRecord, Evaluation, History, NonFiniteLossError, Run, evaluate, fit
@@ -52,10 +55,15 @@ class Recipe(NamedTuple):
 
 RECIPES = {"lenet5": Recipe(20, 64, 0.05, 2e-3, 0.05, True)}
 
+# Sides that digits are scaled to, for networks that make nothing of 28 pixels.
+SIDES = (32, 64, 96, 128, 224, 227, 299)
+LABEL_PIXELS = ("fcn32s", "fcn16s", "fcn8s", "unet")
+NETWORKS = [name for name in names() if name not in LABEL_PIXELS]
+
 _NOT_SETTINGS = {"as_json", "debug", "force", "out", "threads"}
 
 
-@click.argument("model", type=click.Choice(names()))
+@click.argument("model", metavar="MODEL", type=click.Choice(NETWORKS))
 @click.option("--variant", metavar="NAME", help="The form of the network.  [default: its first]")
 @click.option("--epochs", type=click.IntRange(1, 100_000), metavar="N", help="[default: 20 for lenet5, else 3]")
 @click.option("--batch-size", type=click.IntRange(1, 100_000), metavar="N", help="[default: 64]")
@@ -102,10 +110,10 @@ def command(
     as_json: bool,
     **chosen: Any,
 ) -> None:
-    """Train MODEL and leave a run folder.
+    """Train MODEL, such as lenet5 or resnet20, and leave a run folder.
 
     The folder holds the weights of the last finished epoch, the history of all epochs, the settings, a learning curve
-    and the misclassified test images.
+    and the misclassified test images. Images are enlarged for networks that want them larger.
     """
     require_extras("safetensors", "matplotlib")
     start = perf_counter()
@@ -114,21 +122,21 @@ def command(
     train_set, test_set = (limited(load_dataset(data, root, split), limit) for split in ("train", "test"))
     normalize = Normalize.fit(train_set)
     network = create(model, len(train_set.classes), variant=variant, in_channels=1, rng=seed)
-    transform = Compose([RandomAffine(DEGREES, (SHIFT, SHIFT), SCALE), normalize]) if augment else normalize
+    numbers = normalize.mean[0], normalize.std[0]
+    checkpoint = Checkpoint(network, model, network.variant, train_set.classes, *numbers, data, size=_side(network))
+    augmentation = RandomAffine(DEGREES, (SHIFT, SHIFT), SCALE)
+    transform = Compose([augmentation, checkpoint.transform]) if augment else checkpoint.transform
     loader = DataLoader(train_set, batch_size, shuffle=True, transform=transform, seed=seed)
     optimizer = SGD(network.parameters(), lr, momentum, weight_decay=weight_decay, nesterov=momentum > 0)
     steps = epochs * len(loader)
     training: dict[str, Any] = {
         "train_loader": loader,
-        "validation_loader": test_loader(test_set, normalize),
+        "validation_loader": test_loader(test_set, checkpoint),
         "optimizer": optimizer,
         "scheduler": OneCycleLR(optimizer, lr, total_steps=steps, pct_start=WARM_UP, cycle_momentum=False),
         "epochs": epochs,
         "loss": partial(F.cross_entropy, label_smoothing=label_smoothing),
     }
-    checkpoint = Checkpoint(
-        network, model, network.variant, train_set.classes, normalize.mean[0], normalize.std[0], data
-    )
     config = _config(recipe)
     folder = Run.create(out, name=model, force=force)
     history = _train(checkpoint, folder, config, training)
@@ -136,6 +144,15 @@ def command(
     learning_curve(history, folder.learning_curve)
     misclassified(test_set.images, result.labels, result.predictions, test_set.classes, path=folder.misclassified)
     _report(checkpoint, folder, result, perf_counter() - start, as_json)
+
+
+def _side(network: Network) -> int | None:
+    """Return the side of the smallest images that `network` learns from; None for 28 pixels, which digits have."""
+    for side in (None, *SIDES):
+        with suppress(ShapeError):
+            trace(network.train(), (2, 1, side or 28, side or 28))
+            return side
+    return SIDES[-1]  # whose error then says what is wrong
 
 
 def _config(recipe: Recipe) -> dict[str, Any]:
@@ -165,9 +182,10 @@ def _train(checkpoint: Checkpoint, folder: Run, config: dict[str, Any], training
     try:
         parameters = sum(parameter.numel() for parameter in checkpoint.model.parameters())
         images = len(training["train_loader"].dataset)
+        enlarged = f" made {checkpoint.size} x {checkpoint.size}" if checkpoint.size else ""
         note(
-            f"training {checkpoint.name}, {parameters:,} parameters, on {images:,} images of {checkpoint.data}; "
-            f"run: {folder.folder}"
+            f"training {checkpoint.name}, {parameters:,} parameters, on {images:,} images of {checkpoint.data}"
+            f"{enlarged}; run: {folder.folder}"
         )
         with TrainingProgress(training["epochs"], images) as progress:
             return fit(checkpoint.model, **training, on_batch=progress.on_batch, on_epoch=save)

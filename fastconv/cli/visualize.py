@@ -58,7 +58,7 @@ def command(
     """
     require_extras("matplotlib")
     model, checkpoint = trained_or_new(network, variant, seed)
-    own = models.input_shape(network) if checkpoint is None else (1, 28, 28)
+    own = models.input_shape(network) if checkpoint is None else (1, *[checkpoint.size or 28] * 2)
     shape = own if input_shape is None else input_shape
     if image is None and kind in ("features", "cam"):
         raise click.UsageError(f"visualize {kind} needs an IMAGE.")

@@ -13,13 +13,16 @@ import numpy as np
 import fastconv
 from fastconv import functional as F
 from fastconv.autograd import no_grad
-from fastconv.data import Normalize
+from fastconv.data import Compose, Normalize, Resize
+from fastconv.data.transforms import Transform
 from fastconv.errors import DataError
 from fastconv.layers import Module
 from fastconv.models import MODELS, create
 from fastconv.serialization import load_model, read_metadata, save_model
 
 __all__ = ["Checkpoint"]
+
+_KEYS = ("model", "variant", "classes", "mean", "std", "data", "epoch", "size")
 
 
 @dataclass
@@ -40,6 +43,8 @@ class Checkpoint:
         The data set it was trained on.
     epoch : int
         Epochs it was trained for.
+    size : int or None
+        Height and width that images are scaled to; None leaves them as they are.
 
     Examples
     --------
@@ -57,17 +62,19 @@ class Checkpoint:
     std: float
     data: str
     epoch: int = 0
+    size: int | None = None
 
     @property
-    def normalize(self) -> Normalize:
-        """The transform of images, scaled to 0 .. 1, that the network expects."""
-        return Normalize(self.mean, self.std)
+    def transform(self) -> Transform:
+        """What makes images (N, 1, H, W) of values from 0 to 1 what the network expects."""
+        normalize = Normalize(self.mean, self.std)
+        return normalize if self.size is None else Compose([Resize((self.size, self.size)), normalize])
 
     def probabilities(self, images: Any) -> np.ndarray:
         """Return the probability of every class, float32 (N, K), for uint8 images (N, H, W)."""
         scaled = np.divide(images, np.float32(255), dtype=np.float32)[:, None]
         with no_grad():
-            return F.softmax(self.model.eval()(self.normalize(scaled)), dim=1).numpy()
+            return F.softmax(self.model.eval()(self.transform(scaled)), dim=1).numpy()
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a safetensors file, atomically; the text beside the weights is JSON, a value each."""
@@ -79,6 +86,7 @@ class Checkpoint:
             "std": self.std,
             "data": self.data,
             "epoch": self.epoch,
+            "size": self.size,
             "fastconv_version": fastconv.__version__,
         }
         save_model(self.model, path, {key: json.dumps(value) for key, value in metadata.items()})
@@ -94,11 +102,9 @@ class Checkpoint:
         DataError, ShapeError
             When it is damaged, or not a checkpoint of a network that fastconv has.
         """
-        text = read_metadata(path)
+        text = {"size": "null", **read_metadata(path)}
         try:
-            found = {
-                key: json.loads(text[key]) for key in ("model", "variant", "classes", "mean", "std", "data", "epoch")
-            }
+            found = {key: json.loads(text[key]) for key in _KEYS}
         except (KeyError, ValueError, RecursionError) as error:
             raise DataError(f"Checkpoint.load: {path} does not say what network it holds: {error!r}") from None
         name, classes = found["model"], found["classes"]
@@ -112,6 +118,7 @@ class Checkpoint:
             "std": _is_finite(found["std"]) and found["std"] > 0,
             "data": _is_word(found["data"]),
             "epoch": type(found["epoch"]) is int and found["epoch"] >= 0,
+            "size": found["size"] is None or (type(found["size"]) is int and 0 < found["size"] <= 10_000),
         }.items():
             if not valid:
                 raise DataError(f"Checkpoint.load: {path} has {key} {text[key][:60]}, which is not allowed")
@@ -121,7 +128,9 @@ class Checkpoint:
             raise DataError(f"Checkpoint.load: {path}: {error}") from None
         load_model(model, path)
         numbers = float(found["mean"]), float(found["std"])
-        return cls(model.eval(), name, found["variant"], classes, *numbers, found["data"], found["epoch"])
+        return cls(
+            model.eval(), name, found["variant"], classes, *numbers, found["data"], found["epoch"], found["size"]
+        )
 
 
 def _is_word(value: Any) -> bool:
