@@ -7,10 +7,16 @@ import pytest
 
 from fastconv import layers as L
 from fastconv.errors import MissingExtraError, ShapeError
-from fastconv.layers import Sequential
-from fastconv.layers.convert import conv2d_to_linear, linear_to_conv2d, to_convolutional
-from fastconv.layers.matrix import conv2d_to_matrix, pool2d_to_matrix, to_fully_connected
-from fastconv.models import lenet5
+from fastconv.layers import (
+    Sequential,
+    conv2d_to_linear,
+    conv2d_to_matrix,
+    linear_to_conv2d,
+    pool2d_to_matrix,
+    to_convolutional,
+    to_fully_connected,
+)
+from fastconv.models import alexnet, lenet5
 from tests.helpers import randn
 
 
@@ -90,6 +96,31 @@ def test_features_pool_and_classifier():
     x = randn(2, 1, 8, 8, dtype=np.float32)
     close(sliding(x).flatten(1), network(x))
     assert sliding(randn(1, 1, 12, 8, dtype=np.float32)).shape == (1, 3, 5, 1)
+
+
+def test_alexnet_takes_larger_images():
+    network = alexnet(5, rng=0).eval()
+    sliding = linear_to_conv2d(network).eval()
+    x = randn(1, 3, 288, 224, dtype=np.float32)
+    assert sliding(x).shape == (1, 5, 3, 1)
+    close(sliding(x[:, :, :224]).flatten(1), network(x[:, :, :224]))
+
+
+def test_a_network_without_the_size_of_its_images():
+    network = Sequential(
+        *(L.Conv2d(1, 4, 3, rng=0), L.GELU(), L.Flatten()),
+        *(L.Linear(144, 8, rng=1), L.LeakyReLU(), L.Linear(8, 3, rng=2)),
+    )
+    x = randn(2, 1, 8, 8, dtype=np.float32)
+    close(linear_to_conv2d(network)(x).flatten(1), network(x))
+    with pytest.raises(ValueError, match="a global average needs input_shape"):
+        linear_to_conv2d(Sequential(L.AdaptiveAvgPool2d(1), L.Flatten(), L.Linear(4, 3, rng=0)))
+    with pytest.raises(ValueError, match="no square maps of 4 channels; give input_shape"):
+        linear_to_conv2d(Sequential(L.Conv2d(1, 4, 3, rng=0), L.Flatten(), L.Linear(24, 3, rng=0)))
+    with pytest.raises(TypeError, match="must be a Module, got int"):
+        linear_to_conv2d(3)
+    with pytest.raises(TypeError, match=r"Softmax.* has no convolutional form"):
+        linear_to_conv2d(Sequential(L.Flatten(), L.Linear(4, 3, rng=0), L.Softmax(dim=1)))
 
 
 NETWORKS = {

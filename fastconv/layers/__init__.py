@@ -12,6 +12,7 @@ from fastconv.layers.adaptive import (
 from fastconv.layers.container import Branches, ModuleDict, ModuleList, Sequential
 from fastconv.layers.conv import Conv1d, Conv2d, Conv3d, DepthwiseSeparableConv2d
 from fastconv.layers.conv_transpose import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
+from fastconv.layers.convert import conv2d_to_linear, linear_to_conv2d, to_convolutional
 from fastconv.layers.dropout import (
     AlphaDropout,
     Dropout,
@@ -34,6 +35,7 @@ from fastconv.layers.learned_pool import (
 from fastconv.layers.linear import RBF, Linear
 from fastconv.layers.loss import CrossEntropyLoss, NLLLoss
 from fastconv.layers.margin import HingeLoss, MAPLoss, MultiMarginLoss
+from fastconv.layers.matrix import conv2d_to_matrix, pool2d_to_matrix, to_fully_connected
 from fastconv.layers.mixed_pool import (
     MixedPool1d,
     MixedPool2d,
@@ -235,4 +237,10 @@ __all__ = [
     "ZeroPad1d",
     "ZeroPad2d",
     "ZeroPad3d",
+    "conv2d_to_linear",
+    "conv2d_to_matrix",
+    "linear_to_conv2d",
+    "pool2d_to_matrix",
+    "to_convolutional",
+    "to_fully_connected",
 ]

@@ -30,20 +30,22 @@ from fastconv.tensor import Tensor
 
 __all__ = ["conv2d_to_linear", "linear_to_conv2d", "to_convolutional"]
 
+_POINTWISE = {f"fastconv.layers.{stem}" for stem in ("activation", "exponential", "gated", "rectifier")}
 
-def linear_to_conv2d(layer: Linear, shape: tuple[int, int, int] | None = None) -> Conv2d:
-    """Return the convolution that a fully connected layer is for maps of one size.
+
+def linear_to_conv2d(layer: Module, shape: tuple[int, int, int] | None = None) -> Module:
+    """Return the convolution that a fully connected layer is for maps of one size; of a network, of all its layers.
 
     Parameters
     ----------
-    layer : Linear
-        Its weights are copied.
+    layer : Linear or Module
+        A fully connected layer, whose weights are copied, or a network: see :func:`to_convolutional`.
     shape : tuple of int, optional
-        (C, H, W) of the maps that were flattened for it; by default (in_features, 1, 1).
+        (C, H, W) of the maps that were flattened for it; by default (in_features, 1, 1). For a network, of its images.
 
     Returns
     -------
-    Conv2d
+    Conv2d or Sequential
         Its kernel is as large as a map: (N, C, H, W) gives (N, out_features, 1, 1), and larger images a map of results.
 
     Raises
@@ -56,6 +58,8 @@ def linear_to_conv2d(layer: Linear, shape: tuple[int, int, int] | None = None) -
     >>> linear_to_conv2d(Linear(400, 120, rng=0), (16, 5, 5))
     Conv2d(16, 120, kernel_size=(5, 5), stride=(1, 1))
     """
+    if not isinstance(layer, Linear):
+        return to_convolutional(layer, shape)
     shape = (layer.in_features, 1, 1) if shape is None else shape
     channels, *kernel = checks.integers(tuple(shape), 3, "linear_to_conv2d", "shape")
     if channels * math.prod(kernel) != layer.in_features:
@@ -98,7 +102,7 @@ def as_linear(weight: np.ndarray, bias: np.ndarray | None) -> Linear:
     return layer
 
 
-def to_convolutional(network: Module, input_shape: tuple[int, int, int]) -> Sequential:
+def to_convolutional(network: Module, input_shape: tuple[int, int, int] | None = None) -> Sequential:
     """Return a network whose fully connected head slides over larger images as convolutions do.
 
     Flatten is left out, Linear becomes :class:`Conv2d`, and a global average one over windows as large as the maps are
@@ -109,26 +113,35 @@ def to_convolutional(network: Module, input_shape: tuple[int, int, int]) -> Sequ
     ----------
     network : Module
         A Sequential, which may hold others, or a network of `features`, perhaps `avgpool`, and `classifier`.
-    input_shape : tuple of int
-        (C, H, W) of the images that the network was made for.
+    input_shape : tuple of int, optional
+        (C, H, W) of the images that the network was made for. Left out, the maps that are flattened are as large as an
+        adaptive pool in front makes them, or square.
 
     Raises
     ------
     TypeError
         If a layer is met that has no convolutional form.
+    ValueError
+        If `input_shape` is needed.
 
     Examples
     --------
-    >>> to_convolutional(Sequential(Conv2d(1, 4, 3, rng=0), Flatten(), Linear(144, 10, rng=0)), (1, 8, 8))
+    >>> to_convolutional(Sequential(Conv2d(1, 4, 3, rng=0), Flatten(), Linear(144, 10, rng=0)))
     Sequential(
       (0): Conv2d(1, 4, kernel_size=(3, 3), stride=(1, 1))
       (1): Conv2d(4, 10, kernel_size=(6, 6), stride=(1, 1))
     )
     """
-    x = Tensor(np.zeros((1, *checks.integers(tuple(input_shape), 3, "to_convolutional", "input_shape")), np.float32))
+    op = "to_convolutional"
+    if not isinstance(network, Module):
+        raise TypeError(f"{op}: network must be a Module, got {type(network).__name__}")
+    parts = list(steps(network))
+    if input_shape is None:
+        return _by_features(parts)
+    x = Tensor(np.zeros((1, *checks.integers(tuple(input_shape), 3, op, "input_shape")), np.float32))
     flat: tuple[int, ...] | None = None  # the shape of the maps before they were flattened
     layers: list[Module] = []
-    for layer in steps(network):
+    for layer in parts:
         if isinstance(layer, Flatten):
             flat = x.shape[1:] if x.ndim == 4 else flat
         elif isinstance(layer, Linear):
@@ -137,13 +150,46 @@ def to_convolutional(network: Module, input_shape: tuple[int, int, int]) -> Sequ
             flat = (layer.out_features, 1, 1)
         elif isinstance(layer, AdaptiveAvgPool2d):
             layers += _sliding(layer, x)
-        elif x.ndim == 4 or pointwise(layer):
-            layers.append(layer)
         else:
-            raise TypeError(f"to_convolutional: {layer!r} has no convolutional form")
+            layers.append(_taken(layer, x.ndim == 4))
         with no_grad():
             x = evaluating(layer)(x)
     return Sequential(*layers)
+
+
+def _by_features(parts: list[Module]) -> Sequential:
+    """:func:`to_convolutional` by the number of features that the first fully connected layer takes."""
+    layers: list[Module] = []
+    channels, pooled, on_maps = 0, None, True
+    for layer in parts:
+        if isinstance(layer, Linear):
+            layers.append(linear_to_conv2d(layer, _maps(layer, channels, pooled)))
+            channels, pooled, on_maps = layer.out_features, (1, 1), False
+        elif isinstance(layer, AdaptiveAvgPool2d):
+            pooled = checks.pair(layer.output_size, "to_convolutional", "output_size")
+            if pooled == (1, 1):
+                raise ValueError("to_convolutional: a global average needs input_shape, (C, H, W) of the images")
+        elif not isinstance(layer, Flatten):
+            layers.append(_taken(layer, on_maps))
+            channels = getattr(layer, "out_channels", channels)
+    return Sequential(*layers)
+
+
+def _maps(layer: Linear, channels: int, pooled: tuple[int, int] | None) -> tuple[int, int, int]:
+    """The shape of the maps that were flattened for a layer, which have so many channels, if known."""
+    features = layer.in_features
+    if pooled is not None:
+        return features // math.prod(pooled), *pooled
+    side = math.isqrt(features // channels) if channels else 1
+    if channels and channels * side * side != features:
+        raise ValueError(f"to_convolutional: {layer!r} takes no square maps of {channels} channels; give input_shape")
+    return channels or features, side, side
+
+
+def _taken(layer: Module, on_maps: bool) -> Module:
+    if on_maps or pointwise(layer):
+        return layer
+    raise TypeError(f"to_convolutional: {layer!r} has no convolutional form")
 
 
 def _sliding(layer: AdaptiveAvgPool2d, x: Tensor) -> list[Module]:
@@ -177,8 +223,8 @@ def pointwise(layer: Module) -> bool:
     """Whether a layer treats every element alike and by itself."""
     if isinstance(layer, (Dropout, Identity)):
         return True
-    known = type(layer).__module__.startswith("fastconv.layers.activation")
-    return known and not hasattr(layer, "dim") and not list(layer.parameters())
+    known = type(layer).__module__ in _POINTWISE
+    return known and not hasattr(layer, "dim") and not list(layer.parameters()) and not list(layer.children())
 
 
 def evaluating(layer: Module, **changes: Any) -> Module:

@@ -6,6 +6,7 @@ their weights load and their outputs come out. Where the paper's form differs th
 
 from __future__ import annotations
 
+from fastconv.layers.convert import linear_to_conv2d
 from fastconv.models._extract import FeatureExtractor, create_feature_extractor
 from fastconv.models._network import Network
 from fastconv.models._registry import MODELS, create, input_shape, names, variants
@@ -46,6 +47,7 @@ __all__ = [
     "from_pattern",
     "imagenet_classes",
     "input_shape",
+    "linear_to_conv2d",
     "load",
     "names",
     "preprocessing_of",
