@@ -124,10 +124,10 @@ cdef extern from "fastconv.h" nogil:
                              double *total) noexcept nogil
         int (*norm_moments)(const fc_norm *norm, const void *x, double *mean, double *var) noexcept nogil
         int (*norm)(const fc_norm *norm, const void *x, const double *mean, const double *var, const void *weight,
-                    const void *bias, void *out) noexcept nogil
+                    const fc_epilogue *after, void *out) noexcept nogil
         int (*norm_grad)(const fc_norm *norm, const void *x, const void *grad, const double *mean, const double *var,
-                         const void *weight, int fixed, void *grad_x, void *grad_weight,
-                         void *grad_bias) noexcept nogil
+                         const void *weight, const fc_epilogue *after, int fixed, const void *out, void *masked,
+                         void *grad_x, void *grad_weight, void *grad_bias) noexcept nogil
         int (*layer_norm)(const void *x, const void *weight, const void *bias, void *out, double *mean,
                           double *deviation, ptrdiff_t rows, ptrdiff_t n, double eps) noexcept nogil
         int (*layer_norm_grad)(const void *x, const void *grad, const void *weight, const double *mean,

@@ -236,6 +236,8 @@ def norm(
     groups: int,
     per_image: bool,
     eps: float,
+    residual: Array | None = None,
+    clamp: tuple[float, float] | None = None,
 ) -> None: ...
 def norm_grad(
     x: Array,
@@ -250,6 +252,10 @@ def norm_grad(
     per_image: bool,
     eps: float,
     fixed: bool,
+    bias: Array | None = None,
+    clamp: tuple[float, float] | None = None,
+    out: Array | None = None,
+    masked: Array | None = None,
 ) -> None: ...
 def layer_norm(
     x: Array, weight: Array | None, bias: Array | None, out: Array, mean: Array, deviation: Array, eps: float

@@ -1145,8 +1145,9 @@ def norm_moments(cnp.ndarray x not None, cnp.ndarray mean not None, cnp.ndarray 
 
 
 def norm(cnp.ndarray x not None, cnp.ndarray mean not None, cnp.ndarray var not None, cnp.ndarray weight,
-         cnp.ndarray bias, cnp.ndarray out not None, ptrdiff_t groups, bint per_image, double eps):
-    """(x - mean) / sqrt(var + eps) * weight + bias, out dense and channels last."""
+         cnp.ndarray bias, cnp.ndarray out not None, ptrdiff_t groups, bint per_image, double eps,
+         cnp.ndarray residual=None, tuple clamp=None):
+    """(x - mean) / sqrt(var + eps) * weight + bias, + residual, clamped; both arrays dense and channels last."""
     cdef const fc_table *table = table_of(x)
     cdef fc_norm sizes
     cdef int status
@@ -1154,28 +1155,43 @@ def norm(cnp.ndarray x not None, cnp.ndarray mean not None, cnp.ndarray var not 
     cdef double *means = moments_of(mean, &sizes)
     cdef double *variances = moments_of(var, &sizes)
     cdef void *scale = per_channel(weight, table, &sizes)
-    cdef void *shift = per_channel(bias, table, &sizes)
+    cdef fc_epilogue after = after_norm(bias, residual, clamp, x, table, &sizes)
     cdef void *source = cnp.PyArray_DATA(x)
-    cdef void *target = dense_pixels(out, x, table)
+    cdef void *target = dense_pixels(out, x, table, True)
     with nogil:
-        status = table.norm(&sizes, source, means, variances, scale, shift, target)
+        status = table.norm(&sizes, source, means, variances, scale, &after, target)
     check(status)
 
 
-cdef void *dense_pixels(cnp.ndarray out, cnp.ndarray x, const fc_table *table) except? NULL:
-    """The data of a dense channels-last array of the shape of x, to be written."""
+cdef fc_epilogue after_norm(cnp.ndarray bias, cnp.ndarray residual, tuple clamp, cnp.ndarray x, const fc_table *table,
+                            const fc_norm *norm) except *:
+    cdef fc_epilogue after
+    after.bias = per_channel(bias, table, norm)
+    after.clamp = clamp is not None
+    after.low, after.high = clamp if clamp is not None else (0, 0)
+    after.add = NULL if residual is None else dense_pixels(residual, x, table, False)
+    return after
+
+
+cdef void *dense_pixels(cnp.ndarray array, cnp.ndarray x, const fc_table *table, bint written) except? NULL:
+    """The data of a dense channels-last array of the shape of x."""
     cdef fc_image image
-    image_of(out, table, &image)
-    if (not cnp.PyArray_SAMESHAPE(out, x) or not cnp.PyArray_ISWRITEABLE(out)
-            or (cnp.PyArray_SIZE(out) > 0 and pixel_pitch(out) != cnp.PyArray_DIM(out, 1))):
-        raise TypeError("normalisation writes only to writable, dense channels-last arrays of the shape of x")
-    return cnp.PyArray_DATA(out)
+    image_of(array, table, &image)
+    if (not cnp.PyArray_SAMESHAPE(array, x) or (written and not cnp.PyArray_ISWRITEABLE(array))
+            or (cnp.PyArray_SIZE(array) > 0 and pixel_pitch(array) != cnp.PyArray_DIM(array, 1))):
+        raise TypeError("normalisation needs dense channels-last arrays of the shape of x, writable as results")
+    return cnp.PyArray_DATA(array)
 
 
 def norm_grad(cnp.ndarray x not None, cnp.ndarray grad not None, cnp.ndarray mean not None, cnp.ndarray var not None,
               cnp.ndarray weight, cnp.ndarray grad_x, cnp.ndarray grad_weight, cnp.ndarray grad_bias,
-              ptrdiff_t groups, bint per_image, double eps, bint fixed):
-    """Gradients of `norm`; those that are None are not computed. `fixed`: the moments did not come from x."""
+              ptrdiff_t groups, bint per_image, double eps, bint fixed, cnp.ndarray bias=None, tuple clamp=None,
+              cnp.ndarray out=None, cnp.ndarray masked=None):
+    """Gradients of `norm`; those that are None are not computed. `fixed`: the moments did not come from x.
+
+    After a clamp `bias` is needed. Where it followed a residual or fixed moments, it is found in the result `out`, and
+    `masked` gets the gradient of what was clamped.
+    """
     cdef const fc_table *table = table_of(x)
     cdef fc_norm sizes
     cdef fc_image image
@@ -1190,11 +1206,17 @@ def norm_grad(cnp.ndarray x not None, cnp.ndarray grad not None, cnp.ndarray mea
     cdef void *scale = per_channel(weight, table, &sizes)
     cdef void *to_weight = per_channel(grad_weight, table, &sizes)
     cdef void *to_bias = per_channel(grad_bias, table, &sizes)
-    cdef void *target = NULL if grad_x is None else dense_pixels(grad_x, x, table)
+    cdef fc_epilogue after = after_norm(bias, None, clamp, x, table, &sizes)
+    if (out is None) != (masked is None) or (fixed and clamp is not None and masked is None):
+        raise TypeError("a clamp after fixed moments needs the result and an array for the masked gradient")
+    cdef void *kept = NULL if out is None else dense_pixels(out, x, table, False)
+    cdef void *free = NULL if masked is None else dense_pixels(masked, x, table, True)
+    cdef void *target = NULL if grad_x is None else dense_pixels(grad_x, x, table, True)
     cdef void *source = cnp.PyArray_DATA(x)
     cdef void *given = cnp.PyArray_DATA(grad)
     with nogil:
-        status = table.norm_grad(&sizes, source, given, means, variances, scale, fixed, target, to_weight, to_bias)
+        status = table.norm_grad(&sizes, source, given, means, variances, scale, &after, fixed, kept, free, target,
+                                 to_weight, to_bias)
     check(status)
 
 

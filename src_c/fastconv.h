@@ -198,13 +198,16 @@ typedef struct {
   X(cross_entropy,                                                                                                     \
     (const void *x, const int64_t *target, const void *weight, void *losses, void *grad, ptrdiff_t rows,               \
      ptrdiff_t classes, int64_t ignore_index, double smoothing, double scale, double *total))                          \
-  /* Normalisation. Moments are the mean and the biased variance of every segment and group; `weight`, `bias` and the  \
-   * gradients' outputs may be NULL; `fixed`: the moments are constants and not the data's own. */                     \
+  /* Normalisation. Moments are the mean and the biased variance of every segment and group; `weight`, `after->bias`   \
+   * and the gradients' outputs may be NULL; `fixed`: the moments are constants and not the data's own. What is added  \
+   * after it is dense, as `out` is. Where there was a clamp after a sum or after `fixed` moments, the gradient needs  \
+   * the results `out` and room for the gradient of the sum, `masked`; else both are NULL. */                          \
   X(norm_moments, (const fc_norm *norm, const void *x, double *mean, double *var))                                     \
   X(norm, (const fc_norm *norm, const void *x, const double *mean, const double *var, const void *weight,              \
-           const void *bias, void *out))                                                                               \
+           const fc_epilogue *after, void *out))                                                                       \
   X(norm_grad, (const fc_norm *norm, const void *x, const void *grad, const double *mean, const double *var,           \
-                const void *weight, int fixed, void *grad_x, void *grad_weight, void *grad_bias))                      \
+                const void *weight, const fc_epilogue *after, int fixed, const void *out, void *masked, void *grad_x,  \
+                void *grad_weight, void *grad_bias))                                                                   \
   /* Of rows of n adjacent elements; `deviation` is 1 / sqrt(var + eps). Parameters and gradients may be NULL. */      \
   X(layer_norm, (const void *x, const void *weight, const void *bias, void *out, double *mean, double *deviation,      \
                  ptrdiff_t rows, ptrdiff_t n, double eps))                                                             \

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from fastconv import _kernels, checks
-from fastconv.autograd import as_array, needs_grad, record
+from fastconv import checks
+from fastconv.autograd import as_array
 from fastconv.errors import ShapeError
+from fastconv.functional._normalise import After, normalise
 from fastconv.tensor import Tensor, array_of
 from fastconv.tracing import traced, tracing
 
@@ -26,6 +27,9 @@ def batch_norm(
     training: bool = False,
     momentum: float = 0.1,
     eps: float = 1e-5,
+    *,
+    residual: Any = None,
+    activation: Any = None,
 ) -> Tensor:
     """Return ``(input - mean) / sqrt(var + eps) * weight + bias`` with a mean and variance for each channel.
 
@@ -46,6 +50,11 @@ def batch_norm(
         Share of the batch in the new running values.
     eps : float
         Added to the variance.
+    residual : Tensor or array_like, optional
+        Of the shape and dtype of `input`: added to the result before it is stored.
+    activation : {"relu", "relu6"} or (float, float), optional
+        What is done to the result last: it is held above 0, between 0 and 6, or between two numbers. Neither this nor
+        the sum, nor their gradients, read or write memory once more.
 
     Returns
     -------
@@ -83,13 +92,14 @@ def batch_norm(
             f"batch_norm: training needs more than one value per channel, got input of shape {x.shape}; "
             "use a larger batch, or eval()"
         )
+    after = After.of("batch_norm", x, residual, activation)
     if tracing():
         return traced("batch_norm", locals(), x.shape, x.dtype)
     inputs = (input, weight, bias)
     if not training:
-        return normalise(inputs, x, parameters, np.array(kept, np.float64), channels, False, eps, fixed=True)
+        return normalise(inputs, x, parameters, np.array(kept, np.float64), channels, False, eps, True, after)
     moments = np.empty((2, channels))
-    out = normalise(inputs, x, parameters, moments, channels, False, eps)
+    out = normalise(inputs, x, parameters, moments, channels, False, eps, after=after)
     if count:
         _keep(kept, moments, count, momentum)
     return out
@@ -249,48 +259,3 @@ def _keep(kept: Sequence[np.ndarray | None], moments: np.ndarray, count: int, mo
         for array, found in zip(kept, (moments[0], moments[1] * (count / (count - 1))), strict=True):
             if array is not None:
                 array[...] = (1 - momentum) * array + momentum * found
-
-
-def _images(x: np.ndarray) -> np.ndarray:
-    """A view (N, C, H, W) of data with up to three axes of pixels; a copy only where memory is in another order."""
-    if x.ndim == 4:
-        return x
-    n, channels, *size = x.shape
-    return x.reshape(n, channels, *((1, 1, *size)[-2:] if len(size) < 2 else (size[0] * size[1], size[2])))
-
-
-def normalise(
-    inputs: Sequence[Any],
-    x: np.ndarray,
-    parameters: Sequence[np.ndarray | None],
-    moments: np.ndarray,
-    groups: int,
-    per_image: bool,
-    eps: float,
-    fixed: bool = False,
-) -> Tensor:
-    """Normalise `x` by means and variances, which are computed and written to `moments` unless they are `fixed`.
-
-    There is one of each for every group of channels, of the batch or, with `per_image`, of every image. `inputs` are
-    input, weight and bias as the user gave them.
-    """
-    w, b = parameters
-    mean, var = moments
-    images = _kernels.pixels(_images(x))
-    out = _kernels.empty_channels_last(images.shape, x.dtype)
-    if images.size:
-        if not fixed:
-            _kernels.norm_moments(images, mean, var, groups, per_image)
-        _kernels.norm(images, mean, var, w, b, out, groups, per_image, eps)
-    needed = [needs_grad(each) for each in inputs]
-    shape = x.shape
-
-    def backward(grad: np.ndarray) -> tuple[np.ndarray | None, ...]:
-        grad_x = _kernels.empty_channels_last(images.shape, images.dtype) if needed[0] else None
-        grad_w, grad_b = (np.zeros(shape[1], images.dtype) if need else None for need in needed[1:])
-        if images.size:
-            given = _kernels.pixels(_images(grad))
-            _kernels.norm_grad(images, given, mean, var, w, grad_x, grad_w, grad_b, groups, per_image, eps, fixed)
-        return None if grad_x is None else grad_x.reshape(shape), grad_w, grad_b
-
-    return record(out.reshape(shape), backward, inputs)

@@ -1,4 +1,4 @@
-"""A convolution and the batch norm after it as one convolution, where neither learns."""
+"""Layers in a row as one: a convolution and its batch norm where neither learns, batch norm and what follows it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from fastconv.layers.norm import BatchNorm2d
 from fastconv.parameter import Parameter
 from fastconv.tracing import tracing
 
-__all__ = ["normed"]
+__all__ = ["normalised", "normed"]
 
 ACTIVATIONS: dict[type, str | None] = {ReLU: "relu", ReLU6: "relu6", type(None): None}
 
@@ -29,7 +29,14 @@ def normed(conv: Module, norm: Module, input: Any, act: Module | None = None, re
     """
     if not (is_grad_enabled() or tracing()) and _foldable(conv, norm, act) and (weights := folded(conv, norm)):
         return conv(input, residual=residual, activation=ACTIVATIONS[type(act)], weights=weights)
-    x = norm(conv(input))
+    return normalised(norm, conv(input), act, residual)
+
+
+def normalised(norm: Module, input: Any, act: Module | None = None, residual: Any = None) -> Any:
+    """Return ``act(norm(input) + residual)``, as one where no hook would see it."""
+    if type(norm) is BatchNorm2d and type(act) in ACTIVATIONS and not (tracing() or _hooked(norm, act)):
+        return norm(input, residual=residual, activation=ACTIVATIONS[type(act)])
+    x = norm(input)
     if residual is not None:
         x = x + residual
     return x if act is None else act(x)
@@ -43,8 +50,12 @@ def _foldable(conv: Module, norm: Module, act: Module | None) -> bool:
         and not norm.training
         and norm.running_mean is not None
         and norm.num_features == conv.out_channels
-        and not any(layer is not None and layer._is_hooked() for layer in (conv, norm, act))
+        and not _hooked(conv, norm, act)
     )
+
+
+def _hooked(*layers: Module | None) -> bool:
+    return any(layer is not None and layer._is_hooked() for layer in layers)
 
 
 def folded(conv: Any, norm: Any) -> Weights | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from fastconv.autograd import is_grad_enabled
-from fastconv.layers._fold import normed
+from fastconv.layers._fold import normalised, normed
 from fastconv.layers.activation import ReLU, ReLU6
 from fastconv.layers.conv import Conv2d
 from fastconv.layers.module import Module
@@ -18,7 +18,7 @@ __all__ = ["Step", "run", "steps_of"]
 
 class Step(NamedTuple):
     """Layers that can be run as one: a Conv2d with the BatchNorm2d and the activation that follow, or with a ReLU and
-    maybe a MaxPool2d; else one alone.
+    maybe a MaxPool2d; a BatchNorm2d with an activation; else one alone.
     """
 
     layer: Module
@@ -28,7 +28,7 @@ class Step(NamedTuple):
 
     def pools_next(self) -> bool:
         """Whether a pool may follow."""
-        return self.relu is not None and self.norm is None and self.pool is None
+        return self.relu is not None and type(self.layer) is Conv2d and self.norm is None and self.pool is None
 
     def is_seen(self) -> bool:
         """Whether somebody looks at what goes from one to the next."""
@@ -41,7 +41,8 @@ def steps_of(layers: list[Module]) -> list[Step]:
     for layer in layers:
         last = steps[-1] if steps else Step(layer)
         after_conv = type(last.layer) is Conv2d and last.relu is None
-        if after_conv and (type(layer) is ReLU or (type(layer) is ReLU6 and last.norm is not None)):
+        after_norm = last.relu is None and BatchNorm2d in (type(last.layer), type(last.norm))
+        if (after_norm and type(layer) is ReLU6) or ((after_conv or after_norm) and type(layer) is ReLU):
             steps[-1] = last._replace(relu=layer)
         elif after_conv and type(layer) is BatchNorm2d and last.norm is None:
             steps[-1] = last._replace(norm=layer)
@@ -58,6 +59,8 @@ def run(steps: list[Step], input: Any) -> Any:
         layer, relu, pool, norm = step
         if norm is not None:
             input = normed(layer, norm, input, relu)
+        elif relu is not None and type(layer) is BatchNorm2d:
+            input = normalised(layer, input, relu)
         elif relu is None:
             input = layer(input)
         elif step.is_seen():

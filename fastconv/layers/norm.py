@@ -99,12 +99,16 @@ class _BatchNorm(_ChannelNorm):
     ) -> None:
         super().__init__(num_features, eps, momentum, affine, track_running_stats, bias)
 
-    def forward(self, input: Any) -> Tensor:
-        """Return `input`, normalised; while training, move the running values towards those of the batch."""
+    def forward(self, input: Any, *, residual: Any = None, activation: Any = None) -> Tensor:
+        """Return `input`, normalised; while training, move the running values towards those of the batch.
+
+        `residual` and `activation` are those of :func:`fastconv.functional.batch_norm`.
+        """
         self._check(input)
         by_batch = self.training or self.running_mean is None
-        kept = (self.running_mean, self.running_var)
-        out = F.batch_norm(input, *kept, self.weight, self.bias, by_batch, self._momentum(), self.eps)
+        arrays = (self.running_mean, self.running_var, self.weight, self.bias)
+        after: dict[str, Any] = {"residual": residual, "activation": activation}
+        out = F.batch_norm(input, *arrays, by_batch, self._momentum(), self.eps, **after)
         if self.training and self.num_batches_tracked is not None and not tracing():
             self.num_batches_tracked.data += 1
         return out

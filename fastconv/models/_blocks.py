@@ -7,7 +7,7 @@ from typing import Any
 
 from fastconv import functional as F
 from fastconv.layers import AdaptiveAvgPool2d, BatchNorm2d, Branches, Conv2d, Module, ReLU, Sequential, Sigmoid
-from fastconv.layers._fold import normed
+from fastconv.layers._fold import normalised, normed
 
 __all__ = [
     "ConvNorm",
@@ -19,6 +19,7 @@ __all__ = [
     "conv",
     "conv_norm_act",
     "make_divisible",
+    "normalised",
     "normed",
 ]
 

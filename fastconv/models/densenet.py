@@ -25,6 +25,7 @@ from fastconv.layers import (
     ReLU,
     Sequential,
 )
+from fastconv.models._blocks import normalised
 from fastconv.models._network import Network
 from fastconv.models._registry import register
 from fastconv.tracing import tracing
@@ -69,7 +70,7 @@ class DenseLayer(Module):
 
     def narrow(self, input: Any) -> Any:
         """Return what the 1x1 convolution makes of all maps."""
-        return self.conv1(self.relu1(self.norm1(input)))
+        return self.conv1(normalised(self.norm1, input, self.relu1))
 
     def forward(self, input: Any) -> Any:
         """Return the new maps. Lean training does not keep what batch norm and ReLU make of all maps."""
@@ -78,7 +79,7 @@ class DenseLayer(Module):
             x = F.checkpoint(self.narrow, input, parameters=learnt, buffers=self.norm1.buffers())
         else:
             x = self.narrow(input)
-        x = self.conv2(self.relu2(self.norm2(x)))
+        x = self.conv2(normalised(self.norm2, x, self.relu2))
         return x if self.dropout is None else self.dropout(x)
 
 

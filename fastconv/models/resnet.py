@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from fastconv.layers import AdaptiveAvgPool2d, BatchNorm2d, Conv2d, Linear, MaxPool2d, Module, ReLU, Sequential
-from fastconv.models._blocks import normed
+from fastconv.models._blocks import normalised, normed
 from fastconv.models._network import Staged
 from fastconv.models._registry import register
 
@@ -114,7 +114,7 @@ class PreActBlock(Module):
         """Return maps of `out_channels` channels."""
         shortcut = x = input
         for number in range(1, self.depth + 1):
-            x = self.relu(getattr(self, f"bn{number}")(x))
+            x = normalised(getattr(self, f"bn{number}"), x, self.relu)
             if number == 1 and hasattr(self, "downsample"):
                 shortcut = self.downsample(x)
             x = getattr(self, f"conv{number}")(x)

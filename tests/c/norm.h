@@ -14,17 +14,23 @@ static void try_norm(fc_norm norm, ptrdiff_t gap, int fixed) {
   const array mean = bytes_of(moments, sizeof(double)), var = bytes_of(moments, sizeof(double));
   const array out = empty(rows * norm.channels), grad_x = empty(out.n);
   const array grad_weight = empty(norm.channels), grad_bias = empty(norm.channels);
+  const array added = whole(out.n), masked = empty(out.n);
   KERNEL(norm_moments, &norm, x.data, (double *)mean.data, (double *)var.data);
   keep_doubles(mean, 16);
   keep_doubles(var, 64);
   const double *m = (double *)mean.data, *v = (double *)var.data;
-  KERNEL(norm, &norm, x.data, m, v, fixed ? NULL : weight.data, weight.data, out.data);
-  KEEP_ABOUT(out, 64);
-  KERNEL(norm_grad, &norm, x.data, grad.data, m, v, fixed ? NULL : weight.data, fixed, grad_x.data, grad_weight.data,
-         grad_bias.data);
-  KEEP_ABOUT(grad_x, 256);
-  KEEP_ABOUT(grad_weight, 256);
-  KEEP(grad_bias);
+  for (int way = 0; way < 3; way++) { /* nothing after it, a clamp, a sum and a clamp; bounds between whole numbers */
+    const fc_epilogue after = {weight.data, way > 0, -0.3, INFINITY, way > 1 ? added.data : NULL};
+    const int stored = way > 1 || (way > 0 && fixed);
+    KERNEL(norm, &norm, x.data, m, v, fixed ? NULL : weight.data, &after, out.data);
+    KEEP_ABOUT(out, 64);
+    KERNEL(norm_grad, &norm, x.data, grad.data, m, v, fixed ? NULL : weight.data, &after, fixed,
+           stored ? out.data : NULL, stored ? masked.data : NULL, grad_x.data, grad_weight.data, grad_bias.data);
+    KEEP_ABOUT(grad_x, 256);
+    KEEP_ABOUT(grad_weight, 256);
+    KEEP(grad_bias);
+    if (stored) KEEP(masked);
+  }
   forget();
 }
 
