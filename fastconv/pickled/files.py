@@ -19,6 +19,8 @@ __all__ = ["load_arrays", "load_torch"]
 
 MAGIC = 0x1950A86A20F9469CFC6C
 PROTOCOL = 1001
+# ValueError: text that is none, DataError among them. OSError: a place before the beginning of the file.
+_DAMAGED = (ValueError, KeyError, OSError, zipfile.BadZipFile, EOFError, NotImplementedError, RecursionError)
 
 
 class Storage:
@@ -101,7 +103,7 @@ def _opened(operation: str, path: str | os.PathLike[str]) -> Iterator[tuple[Bina
     with open(path, "rb") as file:
         try:
             yield file, os.fstat(file.fileno()).st_size
-        except (DataError, zipfile.BadZipFile, EOFError, NotImplementedError, RecursionError) as error:
+        except _DAMAGED as error:
             raise DataError(f"{operation}: {path} cannot be read: {error}") from None
 
 
