@@ -128,3 +128,12 @@ def test_what_goes_wrong(arguments, status, message):
     outcome = run("summary", *arguments)
     assert outcome.status == status
     assert message in outcome.err
+
+
+@pytest.mark.parametrize(
+    ("name", "variant", "input_shape"), [("lenet5", "1998", [1, 1, 32, 32]), ("alexnet", "textbook", [1, 1, 224, 224])]
+)
+def test_forms_for_other_images(name, variant, input_shape):
+    outcome = run("summary", name, "--variant", variant, "--json")
+    assert outcome.status == 0, outcome.err
+    assert json.loads(outcome.out)["input_shape"] == input_shape

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import fastconv
 from fastconv import functional as F
 from fastconv import init, layers, models
 from fastconv.errors import ShapeError
@@ -176,3 +177,26 @@ def test_forms_that_lenet5_does_not_have():
         lenet5(input_size=10, padding=0)
     with pytest.raises(ShapeError, match="padding must be an int >= 0"):
         lenet5(padding=-1)
+
+
+@pytest.mark.parametrize(
+    ("model", "shape"),
+    [
+        (lenet5("paper", rng=0), (1, 32, 32)),
+        (lenet5("paper", padding=2, in_channels=3, rng=0), (3, 28, 28)),
+        (models.squeezenet1_1(in_channels=1, rng=0), (1, 224, 224)),
+        (models.from_pattern("conv-relu-pool-fc", input_shape=(2, 10, 12), rng=0), (2, 10, 12)),
+    ],
+)
+def test_networks_know_what_images_they_are_for(model, shape):
+    assert model.image_shape == shape
+    assert fastconv.summary(model).input_shape == (1, *shape)
+    assert "features.0" in fastconv.receptive_field(model)
+
+
+def test_forms_for_other_images():
+    assert models.input_shape("alexnet", "paper") == (3, 227, 227)
+    assert models.input_shape("alexnet", "textbook") == (1, 224, 224)
+    assert models.preprocessing_of("alexnet", "paper").crop == 227
+    with pytest.raises(TypeError, match="input_shape is needed"):
+        fastconv.summary(layers.Linear(2, 3))

@@ -41,9 +41,9 @@ variant_option = click.option("--variant", metavar="NAME", help="The form of the
 
 def made(name: str, variant: str | None, shape: tuple[int, ...] | None) -> tuple[Any, tuple[int, ...]]:
     """Return a network whose weights are blank, and the shape of an image for it."""
-    own = models.input_shape(name)
     with skipped():
-        return models.create(name, variant=variant, rng=0), own if shape is None else shape
+        model = models.create(name, variant=variant, rng=0)
+    return model, model.image_shape if shape is None else shape
 
 
 def trained_or_new(name: str, variant: str | None, seed: int) -> tuple[Any, Checkpoint | None]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from fastconv import models, visualize
+from fastconv import visualize
 from fastconv.cli.common import print_json, require_extras, stdout
 from fastconv.cli.networks import input_option, prepared, trained_or_new, variant_option
 from fastconv.graph import receptive_field
@@ -58,7 +58,7 @@ def command(
     """
     require_extras("matplotlib")
     model, checkpoint = trained_or_new(network, variant, seed)
-    own = models.input_shape(network) if checkpoint is None else (1, *[checkpoint.size or 28] * 2)
+    own = model.image_shape if checkpoint is None else (1, *[checkpoint.size or 28] * 2)
     shape = own if input_shape is None else input_shape
     if image is None and kind in ("features", "cam"):
         raise click.UsageError(f"visualize {kind} needs an IMAGE.")

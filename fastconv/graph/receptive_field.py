@@ -65,7 +65,7 @@ class ReceptiveField:
         return tuple(found)
 
 
-def receptive_field(model: Any, input_shape: tuple[int, ...], layer: str | None = None) -> Any:
+def receptive_field(model: Any, input_shape: tuple[int, ...] | None = None, layer: str | None = None) -> Any:
     """Return what the elements of layers see of the input.
 
     Statistics that normalisations take over a map do not count. Where paths of different reach join (branches, skip
@@ -75,8 +75,8 @@ def receptive_field(model: Any, input_shape: tuple[int, ...], layer: str | None 
     ----------
     model : Module or callable
         A network.
-    input_shape : tuple of int
-        (N, C, H, W), or (C, H, W) for one image.
+    input_shape : tuple of int, optional
+        (N, C, H, W), or (C, H, W) for one image; by default what a network of `fastconv.models` was designed for.
     layer : str, optional
         Path of a layer, ``features.3``, or of a block.
 

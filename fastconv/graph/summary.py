@@ -130,15 +130,15 @@ class Summary:
         return table_text(self.table())
 
 
-def summary(model: Any, input_shape: tuple[int, ...], depth: int | None = None) -> Summary:
+def summary(model: Any, input_shape: tuple[int, ...] | None = None, depth: int | None = None) -> Summary:
     """Look at a network, layer by layer, without running it.
 
     Parameters
     ----------
     model : Module or callable
         The network; it is looked at in evaluation mode and left in the mode it was in.
-    input_shape : tuple of int
-        (N, C, H, W), or (C, H, W) for one image.
+    input_shape : tuple of int, optional
+        (N, C, H, W), or (C, H, W) for one image; by default what a network of `fastconv.models` was designed for.
     depth : int, optional
         Join the rows of blocks so many levels below the network into one.
 

@@ -106,7 +106,7 @@ def trace(model: Callable[..., Any], *inputs: Any, dtype: Any = np.float32) -> G
     return Graph(tuple(values), outputs, recorder.nodes)
 
 
-def trace_images(model: Callable[..., Any], input_shape: Any) -> Graph:
+def trace_images(model: Callable[..., Any], input_shape: Any = None) -> Graph:
     """Trace a network in evaluation mode, in the dtype of its parameters.
 
     Parameters
@@ -114,8 +114,10 @@ def trace_images(model: Callable[..., Any], input_shape: Any) -> Graph:
     model : Module or callable
         The network; its mode is as before afterwards.
     input_shape : tuple of int
-        (N, C, H, W), or (C, H, W) for one image.
+        (N, C, H, W), or (C, H, W) for one image; by default what a network of `fastconv.models` was designed for.
     """
+    if input_shape is None and not (input_shape := getattr(model, "image_shape", None)):
+        raise TypeError("trace: input_shape is needed, (C, H, W): the network does not know what images it is for")
     parameter = next(iter(model.parameters()), None) if hasattr(model, "parameters") else None
     dtype = np.dtype(np.float32) if parameter is None else parameter.dtype
     given = tuple(input_shape) if isinstance(input_shape, (tuple, list)) else input_shape

@@ -25,6 +25,8 @@ class Network(Module):
     ----------
     name, variant, options : str, str, dict
         With which :func:`fastconv.models.create` made it.
+    image_shape : tuple of int
+        Channels, height and width of the images that it was designed for.
     heads : tuple of str
         Paths of the layers whose outputs are the classes, the main one first.
     aux_weight : float
@@ -34,6 +36,7 @@ class Network(Module):
     name: str = ""
     variant: str = ""
     options: dict[str, Any] = {}  # noqa: RUF012
+    image_shape: tuple[int, ...] = ()
     heads: tuple[str, ...] = ("fc",)
     aux_weight: ClassVar[float] = 0.0
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -28,13 +28,16 @@ _ALWAYS: dict[str, Any] = {"variant": None, "rng": None}  # arguments that every
 class _Row:
     input_shape: tuple[int, int, int]
     variants: tuple[str, ...]
+    shapes: Mapping[str, tuple[int, int, int]]
 
 
 _ROWS: dict[str, _Row] = {}
 
 
 def register(
-    input_shape: tuple[int, int, int] = (3, 224, 224), variants: Sequence[str] = ("torchvision",)
+    input_shape: tuple[int, int, int] = (3, 224, 224),
+    variants: Sequence[str] = ("torchvision",),
+    shapes: Mapping[str, tuple[int, int, int]] | None = None,
 ) -> Callable[[Callable[..., N]], Callable[..., N]]:
     """Put a function that assembles a network into the table, under its own name.
 
@@ -47,6 +50,8 @@ def register(
         Channels, height and width of the images the network was designed for.
     variants : sequence of str
         The forms it has, the default first.
+    shapes : mapping of str to tuple of int, optional
+        The images of forms that were designed for others.
     """
 
     def add(assemble: Callable[..., N]) -> Callable[..., N]:
@@ -73,11 +78,13 @@ def register(
                 model = assemble(**{key: value for key, value in found.items() if key in signature.parameters})
             model.name, model.variant = name, variant
             model.options = {key: value for key, value in found.items() if key not in ("num_classes", *_ALWAYS)}
+            channels, *size = _ROWS[name].shapes.get(variant, input_shape)
+            model.image_shape = model.image_shape or (found.get("in_channels") or channels, *size)
             model.initialise(generator)
             return model
 
         factory.__signature__ = public  # type: ignore[attr-defined]
-        MODELS[name], _ROWS[name] = factory, _Row(input_shape, tuple(variants))
+        MODELS[name], _ROWS[name] = factory, _Row(input_shape, tuple(variants), shapes or {})
         return factory
 
     return add
@@ -100,15 +107,16 @@ def names() -> list[str]:
     return sorted(MODELS)
 
 
-def input_shape(name: str) -> tuple[int, int, int]:
-    """Return channels, height and width of the images that a network was designed for.
+def input_shape(name: str, variant: str | None = None) -> tuple[int, int, int]:
+    """Return channels, height and width of the images that a network, or one of its forms, was designed for.
 
     Examples
     --------
-    >>> input_shape("inception_v3")
-    (3, 299, 299)
+    >>> input_shape("inception_v3"), input_shape("alexnet", "paper")
+    ((3, 299, 299), (3, 227, 227))
     """
-    return _row(name).input_shape
+    row = _row(name)
+    return row.shapes.get(variant or "", row.input_shape)
 
 
 def variants(name: str) -> tuple[str, ...]:

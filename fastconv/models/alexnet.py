@@ -99,7 +99,7 @@ def _classifier(length: int, num_classes: int, dropout: float, dropout_first: bo
     return Sequential(*hidden, Linear(4096, num_classes))
 
 
-@register(variants=("torchvision", "paper", "textbook"))
+@register(variants=("torchvision", "paper", "textbook"), shapes={"paper": (3, 227, 227), "textbook": (1, 224, 224)})
 def alexnet(
     num_classes: int | None = None,
     *,

@@ -142,6 +142,7 @@ class LeNet(Network):
     def __init__(self, form: Form, num_classes: int, in_channels: int) -> None:
         activation = ACTIVATIONS[form.activation]
         self.activation = form.activation
+        self.image_shape = (in_channels, form.input_size, form.input_size)
         side = (form.input_size + 2 * form.padding - KERNEL + 1) // 2
         side = (side - KERNEL + 1) // 2
         if side < 1:
@@ -201,7 +202,7 @@ def _likeness(classes: int) -> Likeness:
     return Likeness(HIDDEN[1], classes, bitmaps)
 
 
-@register((1, 28, 28), variants=tuple(VARIANTS))
+@register((1, 28, 28), tuple(VARIANTS), {"1998": (1, 32, 32), "paper": (1, 32, 32)})
 def lenet5(
     variant: str = "modern",
     num_classes: int = 10,

@@ -99,6 +99,7 @@ def from_pattern(
             else:
                 classifier.append(ReLU() if word == "relu" else Dropout(0.5))
     model = PatternNet(features, classifier)
+    model.image_shape = shape
     model.initialise(checks.generator(rng, "from_pattern"))
     return model
 

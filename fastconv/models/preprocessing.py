@@ -150,15 +150,15 @@ class Preprocessing:
             raise DataError(str(error)) from None
 
 
-def preprocessing_of(name: str) -> Preprocessing:
-    """Return what networks of torchvision were trained with, at the size that one was designed for.
+def preprocessing_of(name: str, variant: str | None = None) -> Preprocessing:
+    """Return what networks of torchvision were trained with, at the size that one, or a form of it, was designed for.
 
     Examples
     --------
     >>> preprocessing_of("inception_v3").resize, preprocessing_of("inception_v3").crop
     (342, 299)
     """
-    channels, height, _ = input_shape(name)
+    channels, height, _ = input_shape(name, variant)
     if channels == 1:
         return Preprocessing((height, height), None, (0.5,), (0.5,), order="L")
     return Preprocessing(round(height / 0.875), height)

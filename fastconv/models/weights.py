@@ -165,7 +165,9 @@ def load(
         if not about:
             raise
         raise DataError(f"load: {path}: {error}") from None
-    preprocessing = about.get("preprocessing") or (used.preprocessing if used is not None else preprocessing_of(name))
+    preprocessing = about.get("preprocessing") or (
+        used.preprocessing if used is not None else preprocessing_of(name, model.variant)
+    )
     outputs = model.state_dict()[f"{model.heads[0]}.weight"].shape[0]
     model.eval()
     classes = about.get("classes") or (imagenet_classes() if outputs == 1000 else [str(n) for n in range(outputs)])

@@ -25,7 +25,7 @@ COLOURS = {"conv": BLUE, "linear": ORANGE, "pool": GREEN, "block": PURPLE, "join
 
 def architecture(
     model: Any,
-    input_shape: tuple[int, ...],
+    input_shape: tuple[int, ...] | None = None,
     depth: int | None = None,
     path: str | os.PathLike[str] | None = None,
 ) -> Figure:
@@ -37,8 +37,8 @@ def architecture(
     ----------
     model : Module or callable
         The network.
-    input_shape : tuple of int
-        (N, C, H, W), or (C, H, W) for one image.
+    input_shape : tuple of int, optional
+        (N, C, H, W), or (C, H, W) for one image; by default what a network of `fastconv.models` was designed for.
     depth : int, optional
         Draw blocks so many levels below the network as one box each. By default the drawing is as deep as a hundred
         boxes allow.

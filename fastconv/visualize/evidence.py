@@ -28,7 +28,7 @@ def receptive_field(
     model: Module,
     layer: str,
     position: tuple[int, int],
-    image: Any,
+    image: Any = None,
     path: str | os.PathLike[str] | None = None,
 ) -> Figure:
     """Draw, on an image, what one element of a layer's maps sees.
@@ -41,8 +41,9 @@ def receptive_field(
         Path of a layer or block.
     position : (int, int)
         Row and column of the element.
-    image : array_like
-        (C, H, W) or (1, C, H, W), grey or in colour; or a shape, for a drawing without an image.
+    image : array_like, optional
+        (C, H, W) or (1, C, H, W), grey or in colour; or a shape, for a drawing without an image. By default the shape
+        that a network of `fastconv.models` was designed for.
     path : str or path-like, optional
         Where to save a PNG file.
 
@@ -67,6 +68,8 @@ def receptive_field(
     >>> figure.texts[0].get_text()
     '1, element (5, 7): sees 5 x 5 pixels, 1 from one to the next'
     """
+    if image is None:
+        image = getattr(model, "image_shape", None)
     if isinstance(image, tuple) and all(isinstance(n, (int, np.integer)) for n in image):
         shown = np.full((*image[-2:], 3), 0.93)
         shape = tuple(image)
