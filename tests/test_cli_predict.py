@@ -112,6 +112,13 @@ def test_weights_that_cannot_be_used(tmp_path):
     outcome = run("predict", "--model", "resnet50", "--weights", tmp_path / "w", tmp_path / "photo.jpg")
     assert outcome.status == 1
     assert "it names 'PIL.Image.open', and only arrays" in outcome.err
+    Image.new("RGB", (8, 8)).save(tmp_path / "photo.jpg")
+    (tmp_path / "w").write_bytes(pickle.dumps({f"odd.{i}": np.zeros(1) for i in range(99)}, 2))
+    outcome = run("predict", "--model", "resnet50", "--weights", tmp_path / "w", tmp_path / "photo.jpg")
+    assert outcome.status == 1
+    assert "does not fit ResNet: missing: conv1.weight, " in outcome.err
+    assert outcome.err.endswith(" ... (--debug shows all)\n")
+    assert len(outcome.err) < 700
     outcome = run("predict", tmp_path / "photo.jpg")
     assert outcome.status == 2
     assert "give a RUN and an IMAGE, or --weights and an IMAGE." in outcome.err

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from fastconv import models
-from tools.network_tables import PAGES, TABLE, filled, row
+from tools.network_tables import PAGES, PICTURE, TABLE, filled, row
 
 ROOT = Path(__file__).parents[1]
 TEXTS = {page.stem: page.read_text(encoding="utf-8") for page in PAGES.glob("*.md")}
@@ -45,6 +45,13 @@ def test_tables_are_written_into_pages():
     assert "| `lenet5` | modern | 1 x 28 x 28 | 61,706 |" in again
     assert "old" not in again
     assert again.endswith("|\n\nafter\n")
+
+
+def test_every_page_has_a_drawing():
+    for name, text in TEXTS.items():
+        drawn = [found["entry"].partition(":")[0] for found in PICTURE.finditer(text)]
+        assert set(drawn) <= set(models.names()), name
+        assert bool(drawn) == (name != "README"), name
 
 
 def test_links_and_commands_exist():

@@ -52,6 +52,16 @@ def test_the_classical_table_of_vgg16(vgg16):
     assert found.totals.parameter_bytes == 4 * 138_357_544
 
 
+def test_lenet_of_1998_has_the_parameters_of_the_paper():
+    rows = {row.path: (row.kind, row.parameters) for row in fastconv.summary(lenet5("1998", rng=0)).rows}
+    assert rows["features.0"] == ("Conv2d", 156)
+    assert rows["features.2"] == ("TrainablePool2d", 12)
+    assert rows["features.3"] == ("TableConv2d", 1516)
+    assert rows["features.5"] == ("TrainablePool2d", 32)
+    assert rows["classifier.1"] == ("Linear", 48_120)
+    assert rows["classifier.3"] == ("Linear", 10_164)
+
+
 def test_a_row_for_each_layer():
     found = fastconv.summary(lenet5(rng=0), (1, 1, 28, 28))
     assert [row.path for row in found.rows] == [

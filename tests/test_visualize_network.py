@@ -81,6 +81,17 @@ def test_boxes_and_where_they_come_from():
     assert [box.level for box in boxes] == [0, 1, 2, 3, 4, 5, 6, 6, 7, 8, 9, 10]
 
 
+def test_lenet_of_1998_as_boxes():
+    model = lenet5("1998", rng=0)
+    boxes = outline(trace(model.eval(), (1, 1, 32, 32)), model)
+    assert [(box.lines[0], box.kind, box.shape[1:]) for box in boxes[2:5]] == [
+        ("2x2 trainable pool, /2", "pool", (6, 14, 14)),
+        ("5x5 conv, 16", "conv", (16, 10, 10)),
+        ("2x2 trainable pool, /2", "pool", (16, 5, 5)),
+    ]
+    assert (boxes[-1].lines, boxes[-1].kind, boxes[-1].shape) == (["RBF, 10"], "linear", (1, 10))
+
+
 def test_blocks_as_boxes():
     model = network()
     boxes = outline(trace(model.eval(), (1, 3, 32, 32)), model, depth=1)

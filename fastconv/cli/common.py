@@ -32,6 +32,9 @@ __all__ = [
 ]
 
 
+LONGEST = 600  # characters of an error: the keys of a network that do not fit would fill a screen
+
+
 def stdout() -> Console:
     """Return the console for results: 80 columns wide when that is not a terminal."""
     return Console(highlight=False)
@@ -60,6 +63,8 @@ def fail(error: Exception) -> str:
         text = f"{error.filename}: {error.strerror}"
     elif not isinstance(error, (FastconvError, OSError, ValueError)):
         text = f"{type(error).__name__}: {text} (--debug shows where)"
+    if len(text) > LONGEST:
+        text = f"{text[:LONGEST]} ... (--debug shows all)"
     note(f"fastconv: error: {text}")
     return text
 

@@ -17,6 +17,7 @@ _KINDS = {
     "conv_transpose": "conv",
     "linear": "linear",
     "matmul": "linear",
+    "rbf": "linear",
     "locally_connected": "conv",
     "mean": "pool",
     "interpolate": "pool",
@@ -26,6 +27,7 @@ _KINDS = {
     "mul": "join",
     "stack": "join",
 }
+_RANKS = ("conv", "linear", "pool", "join", "other")  # what names a box of several operations
 _RESHAPES = {"flatten", "getitem", "permute", "reshape", "squeeze", "transpose", "unsqueeze"}
 _WORDS = {"add": "+", "mul": "x", "cat": "concatenate", "concat": "concatenate"}
 
@@ -119,7 +121,7 @@ def _described(nodes: list[Node], name: str, path: str) -> tuple[list[str], str]
     """The lines and the kind of a box."""
     if (len(nodes) > 1 and not nodes[-1].leaf) or len({node.path for node in nodes}) > 1:
         return [name], "block"
-    node = max(nodes, key=lambda each: _kind(each) != "other")
+    node = min(nodes, key=lambda each: _RANKS.index(_kind(each)))
     op, axes = family(node)
     kind = _kind(node)
     if kind == "conv":
@@ -131,12 +133,13 @@ def _described(nodes: list[Node], name: str, path: str) -> tuple[list[str], str]
         return [text + _steps(node, axes, 1)], kind
     if op.endswith("_pool") and not op.startswith("adaptive"):
         steps = _steps(node, axes, kernel_of(node, 0, axes))
-        return [f"{_size(node, axes)} {op.replace('_', ' ')}{steps}"], kind
+        what = "trainable pool" if name.startswith("TrainablePool") else op.replace("_", " ")
+        return [f"{_size(node, axes)} {what}{steps}"], kind
     if op.startswith("adaptive") or op == "mean":
         what = "max" if "max" in op else "mean"
         return [f"{what} over the map" if all(n == 1 for n in node.output.shape[2:]) else f"adaptive {what} pool"], kind
-    if op == "linear":
-        return [f"linear, {node.output.shape[-1]}"], kind
+    if op in ("linear", "rbf"):
+        return [f"{'RBF' if op == 'rbf' else op}, {node.output.shape[-1]}"], kind
     if kind == "join":
         return [_WORDS.get(node.op, node.op)], kind
     return [_short(node)], kind

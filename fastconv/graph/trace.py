@@ -193,7 +193,8 @@ class _Recorder:
         before = self._inside
         self._calls += 1
         path = self._paths.get(id(module), before[0])
-        self._inside = (path, type(module).__name__, self._calls, not any(True for _ in module.children()))
+        leaf = module._one_step or not any(True for _ in module.children())
+        self._inside = (path, type(module).__name__, self._calls, leaf)
         try:
             return run(args, kwargs)
         finally:

@@ -31,6 +31,7 @@ class TrainablePool1d(Module):
 
     _function: Callable[..., Tensor] = staticmethod(F.trainable_pool1d)
     _axes = 1
+    _one_step = True
 
     def __init__(
         self,

@@ -47,6 +47,7 @@ class Module(Hooked, Named):
     """
 
     training: bool = True
+    _one_step = False  # whether tables and drawings show its own operations as one although it holds modules
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Compute the output; every subclass defines it."""

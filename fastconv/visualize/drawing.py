@@ -88,7 +88,7 @@ def _draw(boxes: list[Box], title: str) -> Figure:
         depths[column] += heights[-1] + PITCH
     margin, top = 0.3, 0.75
     width, height = edges[-1][1] + 2 * margin, max(depths) + top + margin
-    width = max(width, 0.085 * len(title) + 2 * margin)
+    width = max(width, 0.105 * len(title) + 2 * margin)
     figure = new_figure(width, height)
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set(xlim=(-margin, width - margin), ylim=(height - top, -top))
