@@ -214,6 +214,10 @@ def channels_last(cnp.ndarray array not None):
     return copy
 
 
+cdef enum:
+    COMBINED_SIZE = 1 << 14  # fewer elements are NumPy's business
+
+
 def copy_channels(cnp.ndarray x not None, cnp.ndarray out not None, cnp.ndarray order=None):
     """Copies channels between images of one shape, maybe slices of wider ones; in an `order` (int64), or as is."""
     cdef const fc_table *table = table_of(x)
@@ -233,6 +237,40 @@ def copy_channels(cnp.ndarray x not None, cnp.ndarray out not None, cnp.ndarray 
     with nogil:
         status = table.copy_channels(source, target, places, shape[0], shape[2], shape[3], shape[1])
     check(status)
+
+
+def combined(x, y, bint product):
+    """x + y or x * y, computed by all threads: of two large batches of images, channels last, or of one and of a number
+    for each of its images' channels (N, C, 1, 1). None for all else.
+    """
+    if type(x) is not cnp.ndarray or type(y) is not cnp.ndarray:
+        return None
+    if cnp.PyArray_SIZE(x) < cnp.PyArray_SIZE(y):
+        x, y = y, x
+    cdef cnp.ndarray large = x, other = y
+    if (cnp.PyArray_NDIM(large) != 4 or cnp.PyArray_NDIM(other) != 4 or cnp.PyArray_SIZE(large) < COMBINED_SIZE
+            or cnp.PyArray_TYPE(large) != cnp.PyArray_TYPE(other)
+            or cnp.PyArray_TYPE(large) not in (cnp.NPY_FLOAT32, cnp.NPY_FLOAT64)
+            or not is_channels_last(large) or not is_channels_last(other)):
+        return None
+    cdef const cnp.npy_intp *shape = cnp.PyArray_DIMS(large)
+    cdef const cnp.npy_intp *others = cnp.PyArray_DIMS(other)
+    cdef bint whole = shape[2] == others[2] and shape[3] == others[3]
+    if shape[0] != others[0] or shape[1] != others[1] or not (whole or others[2] == others[3] == 1):
+        return None
+    cdef const fc_table *table = table_of(large)
+    cdef cnp.ndarray out = new_channels_last(shape, cnp.PyArray_TYPE(large))
+    cdef fc_image first, second, target
+    cdef int status
+    image_of(large, table, &first)
+    image_of(other, table, &second)
+    image_of(out, table, &target)
+    if not whole:
+        second.row = second.pixel = 0
+    with nogil:
+        status = table.combine(product, first, second, target, shape[0], shape[2], shape[3], shape[1])
+    check(status)
+    return out
 
 
 # --- instruction sets --------------------------------------------------------------------------------------

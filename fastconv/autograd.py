@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from fastconv._kernels import combined
 from fastconv.arrays import F32, F64, python_dtype
 from fastconv.errors import ShapeError
 from fastconv.parameter import Parameter
@@ -171,11 +172,16 @@ def _walk(root: Node | Tensor, grad: np.ndarray | None) -> list[tuple[Tensor, np
             if into is None:
                 continue
             known = gradients.get(into)
-            gradients[into] = part if known is None else known if part is None else known + part
+            gradients[into] = part if known is None else known if part is None else _sum(known, part)
             waiting[into] -= 1
             if not waiting[into]:
                 ready.append(into)
     return [(leaf, gradients[leaf]) for leaf in leaves]
+
+
+def _sum(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    total = combined(x, y, False)
+    return x + y if total is None else total
 
 
 def _first_gradient(tensor: Tensor, gradient: Any) -> np.ndarray:

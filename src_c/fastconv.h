@@ -128,6 +128,9 @@ typedef struct {
   /* The channels of x to out: as they are (`order` NULL), or out channel c is channel order[c] of x. */               \
   X(copy_channels,                                                                                                     \
     (fc_image x, fc_image out, const int64_t *order, ptrdiff_t batch, ptrdiff_t h, ptrdiff_t w, ptrdiff_t channels))   \
+  /* x + y or, `product`, x * y; strides of 0 repeat a row or pixel. */                                                \
+  X(combine, (int product, fc_image x, fc_image y, fc_image out, ptrdiff_t batch, ptrdiff_t h, ptrdiff_t w,            \
+              ptrdiff_t channels))                                                                                     \
   /* Convolution. Packed weights are what conv2d_pack makes of weights (out, in / groups, kh, kw) for the forward      \
    * product or, `backward`, for the input gradient; they fit the instruction set that packed them. */                 \
   X(conv2d_packed_size, (const fc_conv2d *conv, int backward, ptrdiff_t *size))                                        \

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from fastconv import checks
+from fastconv import _kernels, checks
 from fastconv.arrays import F32
 from fastconv.errors import ShapeError
 from fastconv.tensor import Tensor, array_of
@@ -15,6 +15,7 @@ from fastconv.tracing import traced
 
 __all__ = ["apply", "operands", "sum_to", "traced_broadcast"]
 
+_BY_KERNEL = (np.add, np.multiply)
 _SCALARS = (int, float, np.integer, np.floating, np.bool_)
 
 
@@ -28,7 +29,9 @@ def sum_to(grad: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def apply(op: str, function: Callable[..., np.ndarray], *arrays: np.ndarray) -> np.ndarray:
-    """Call a NumPy function; shapes that do not fit raise ShapeError."""
+    """Call a NumPy function, or a kernel for sums and products of images; shapes that do not fit raise ShapeError."""
+    if function in _BY_KERNEL and (out := _kernels.combined(arrays[0], arrays[1], function is np.multiply)) is not None:
+        return out
     with np.errstate(all="ignore"):
         try:
             return function(*arrays)

@@ -83,7 +83,10 @@ def mul(input: Any, other: Any) -> Tensor:
     need_x, need_y = needs_grad(input), needs_grad(other)
 
     def backward(grad: np.ndarray) -> tuple[np.ndarray | None, ...]:
-        return sum_to(grad * y, x.shape) if need_x else None, sum_to(grad * x, y.shape) if need_y else None
+        by_y, by_x = (
+            apply("mul", np.multiply, grad, each) if need else None for each, need in ((y, need_x), (x, need_y))
+        )
+        return None if by_y is None else sum_to(by_y, x.shape), None if by_x is None else sum_to(by_x, y.shape)
 
     return record(out, backward, (input, other))
 

@@ -1,7 +1,8 @@
-/* Channels copied from one image batch to another: side by side into a slice of wider pixels, or in another order. */
+/* Channels copied from one image batch to another: side by side into a slice of wider pixels, or in another order; and
+ * the sum or product of two batches, maybe slices as well. */
 
 typedef struct {
-  fc_image x, out;
+  fc_image x, y, out;
   ptrdiff_t h, w, channels, total, rows; /* rows of all images, of a piece */
   const int64_t *order;                  /* NULL: as they are */
 } channels_job;
@@ -28,11 +29,50 @@ static void channels_piece(void *context, ptrdiff_t piece, int worker) {
   }
 }
 
+static int run_channels(channels_job *job, fc_piece run) {
+  const double work = (double)job->w * (double)job->channels; /* of a row */
+  if (work == 0 || job->total == 0) return FC_OK;
+  job->rows = work < CHANNELS_PIECE ? (ptrdiff_t)(CHANNELS_PIECE / work) : 1;
+  return fc_parallel(ceil_div(job->total, job->rows), work * (double)job->total, run, job);
+}
+
 static int kernel_copy_channels(fc_image x, fc_image out, const int64_t *order, ptrdiff_t batch, ptrdiff_t h,
                                 ptrdiff_t w, ptrdiff_t channels) {
   channels_job job = {.x = x, .out = out, .h = h, .w = w, .channels = channels, .total = batch * h, .order = order};
-  const double work = (double)w * (double)channels; /* of a row */
-  if (work == 0 || job.total == 0) return FC_OK;
-  job.rows = work < CHANNELS_PIECE ? (ptrdiff_t)(CHANNELS_PIECE / work) : 1;
-  return fc_parallel(ceil_div(job.total, job.rows), work * (double)job.total, channels_piece, &job);
+  return run_channels(&job, channels_piece);
+}
+
+FC_INLINE void combine_piece(const int product, const channels_job *job, ptrdiff_t piece) {
+  const ptrdiff_t channels = job->channels, last = min_size(job->total, (piece + 1) * job->rows);
+  for (ptrdiff_t row = piece * job->rows; row < last; row++) {
+    const ptrdiff_t n = row / job->h, line = row % job->h;
+    const real *x = (const real *)job->x.data + n * job->x.image + line * job->x.row;
+    const real *y = (const real *)job->y.data + n * job->y.image + line * job->y.row;
+    real *out = (real *)job->out.data + n * job->out.image + line * job->out.row;
+    for (ptrdiff_t i = 0; i < job->w; i++, x += job->x.pixel, y += job->y.pixel, out += job->out.pixel)
+      for (ptrdiff_t c = 0; c < channels; c += VL) {
+        const ptrdiff_t lanes = min_size(VL, channels - c);
+        v_ahead(x + c);
+        v_ahead(y + c);
+        v_ahead_store(out + c);
+        const vec a = v_load_n(x + c, lanes), b = v_load_n(y + c, lanes);
+        v_store_n(out + c, product ? v_mul(a, b) : v_add(a, b), lanes);
+      }
+  }
+}
+
+static void images_sum_piece(void *context, ptrdiff_t piece, int worker) {
+  (void)worker;
+  combine_piece(0, context, piece);
+}
+
+static void images_product_piece(void *context, ptrdiff_t piece, int worker) {
+  (void)worker;
+  combine_piece(1, context, piece);
+}
+
+static int kernel_combine(int product, fc_image x, fc_image y, fc_image out, ptrdiff_t batch, ptrdiff_t h, ptrdiff_t w,
+                          ptrdiff_t channels) {
+  channels_job job = {.x = x, .y = y, .out = out, .h = h, .w = w, .channels = channels, .total = batch * h};
+  return run_channels(&job, product ? images_product_piece : images_sum_piece);
 }

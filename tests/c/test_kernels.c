@@ -53,6 +53,8 @@ static void test_to_channels_last(void) {
     const fc_image source = view(out, 5, 7, c, 0), target = view(wide, 5, 7, c, 3);
     KERNEL(copy_channels, source, target, c % 2 ? order : NULL, 2, 5, 7, c % 2 == 0 ? c : c == 1 ? 1 : 3);
     KEEP(wide);
+    KERNEL(combine, c % 2, target, (fc_image){x.data, c, 0, 0}, source, 2, 5, 7, c);
+    KEEP(out);
     forget();
   }
 }
