@@ -106,7 +106,7 @@ static int kernel_conv2d_packed_size(const fc_conv2d *c, int backward, ptrdiff_t
     return FC_OK;
   }
   if (backward && is_narrow(c)) {
-    *size = c->out_channels * narrow_pitch(c);
+    *size = narrow_size(c);
     return FC_OK;
   }
   const ptrdiff_t pixels = pack_pixels(c, backward), stride = backward ? 1 : w->stride_x;
