@@ -91,8 +91,8 @@ cdef extern from "fastconv.h" nogil:
         int (*fft_conv2d_grad_input)(const fc_conv2d *conv, fc_image grad, const void *weight, const void *packed,
                                      const fc_epilogue *epilogue, fc_image grad_x) noexcept nogil
         int (*channel_sum)(const fc_window *window, fc_image grad, void *sums) noexcept nogil
-        int (*linear)(const void *x, const void *weight, const void *bias, void *out, ptrdiff_t batch, ptrdiff_t n_in,
-                      ptrdiff_t outputs) noexcept nogil
+        int (*linear)(const void *x, const void *weight, const fc_epilogue *epilogue, void *out, ptrdiff_t batch,
+                      ptrdiff_t n_in, ptrdiff_t outputs) noexcept nogil
         int (*linear_grad_input)(const void *grad, const void *weight, void *grad_x, ptrdiff_t batch, ptrdiff_t n_in,
                                  ptrdiff_t outputs) noexcept nogil
         int (*linear_grad_weight)(const void *x, const void *grad, void *grad_weight, ptrdiff_t batch, ptrdiff_t n_in,
@@ -138,7 +138,7 @@ cdef extern from "fastconv.h" nogil:
         int (*local_response_norm)(const fc_lrn *lrn, const void *x, void *out) noexcept nogil
         int (*local_response_norm_grad)(const fc_lrn *lrn, const void *x, const void *grad,
                                         void *grad_x) noexcept nogil
-        int (*max_pool2d)(const fc_window *window, fc_image x, fc_image out, uint8_t *winners) noexcept nogil
+        int (*max_pool2d)(const fc_window *window, fc_image x, fc_image out, uint8_t *winners, int relu) noexcept nogil
         int (*max_pool2d_grad)(const fc_window *window, fc_image grad, const uint8_t *winners,
                                fc_image grad_x) noexcept nogil
         int (*avg_pool2d)(const fc_window *window, fc_image x, fc_image out, int count_include_pad,

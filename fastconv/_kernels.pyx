@@ -752,16 +752,19 @@ def fft_filter2d(Window window not None, cnp.ndarray x not None, cnp.ndarray wei
 
 # --- fully connected -----------------------------------------------------------------------------------------
 
-def linear(cnp.ndarray x not None, cnp.ndarray weight not None, cnp.ndarray bias, cnp.ndarray out not None):
+def linear(cnp.ndarray x not None, cnp.ndarray weight not None, cnp.ndarray bias, cnp.ndarray out not None,
+           tuple clamp=None):
+    """`clamp`: (least, greatest)."""
     cdef const fc_table *table = table_of(x)
     cdef ptrdiff_t batch = cnp.PyArray_DIM(x, 0), n_in = cnp.PyArray_DIM(x, 1), outputs = cnp.PyArray_DIM(weight, 0)
     cdef void *source = flat(x, table)
     cdef void *weights = flat(weight, table)
-    cdef void *offset = NULL if bias is None else flat(bias, table)
     cdef void *target = flat_out(out, table)
+    cdef fc_epilogue epilogue
     cdef int status
+    epilogue_of(bias, False, None, clamp, table, NULL, &epilogue)
     with nogil:
-        status = table.linear(source, weights, offset, target, batch, n_in, outputs)
+        status = table.linear(source, weights, &epilogue, target, batch, n_in, outputs)
     check(status)
 
 
@@ -1376,8 +1379,9 @@ cdef uint8_t *winners_of(cnp.ndarray winners, Window window) except? NULL:
     return <uint8_t *>cnp.PyArray_DATA(winners)
 
 
-def max_pool2d(Window window not None, cnp.ndarray x not None, cnp.ndarray out not None, cnp.ndarray winners):
-    """`winners` (window.winner_bytes bytes) is None where no gradient is wanted."""
+def max_pool2d(Window window not None, cnp.ndarray x not None, cnp.ndarray out not None, cnp.ndarray winners,
+               bint relu=False):
+    """`winners` (window.winner_bytes bytes) is None where no gradient is wanted; `relu`: of the maxima."""
     cdef const fc_table *table = table_of(x)
     cdef fc_image source, target
     cdef int status
@@ -1385,7 +1389,7 @@ def max_pool2d(Window window not None, cnp.ndarray x not None, cnp.ndarray out n
     pool_image(out, table, &target, &window.geometry, True, True)
     cdef uint8_t *kept = NULL if winners is None else winners_of(winners, window)
     with nogil:
-        status = table.max_pool2d(&window.geometry, source, target, kept)
+        status = table.max_pool2d(&window.geometry, source, target, kept, relu)
     check(status)
 
 

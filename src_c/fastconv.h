@@ -158,8 +158,8 @@ typedef struct {
   X(fft_conv2d_grad_input, (const fc_conv2d *conv, fc_image grad, const void *weight, const void *packed,              \
                             const fc_epilogue *epilogue, fc_image grad_x))                                             \
   X(channel_sum, (const fc_window *window, fc_image grad, void *sums))                                                 \
-  /* Fully connected: x (batch, in), weight (outputs, in), out (batch, outputs), all in C order; bias may be NULL.  */ \
-  X(linear, (const void *x, const void *weight, const void *bias, void *out, ptrdiff_t batch, ptrdiff_t in,            \
+  /* Fully connected: x (batch, in), weight (outputs, in), out (batch, outputs), all in C order; nothing added. */     \
+  X(linear, (const void *x, const void *weight, const fc_epilogue *epilogue, void *out, ptrdiff_t batch, ptrdiff_t in, \
              ptrdiff_t outputs))                                                                                       \
   X(linear_grad_input,                                                                                                 \
     (const void *grad, const void *weight, void *grad_x, ptrdiff_t batch, ptrdiff_t in, ptrdiff_t outputs))            \
@@ -220,8 +220,9 @@ typedef struct {
   X(local_response_norm, (const fc_lrn *lrn, const void *x, void *out))                                                \
   X(local_response_norm_grad, (const fc_lrn *lrn, const void *x, const void *grad, void *grad_x))                      \
   /* Pooling of x to out, or of grad to grad_x. Where `winners` is not NULL, max pooling keeps in it what its gradient \
-   * needs, fc_pool_planes(window) bytes an output. `divisor` 0: the number of taps that count. */                     \
-  X(max_pool2d, (const fc_window *window, fc_image x, fc_image out, uint8_t *winners))                                 \
+   * needs, fc_pool_planes(window) bytes an output. `relu`: maxima below 0 become 0 and have no gradient; not with 256 \
+   * or 65536 taps, which leave no number free. `divisor` 0: the number of taps that count. */                         \
+  X(max_pool2d, (const fc_window *window, fc_image x, fc_image out, uint8_t *winners, int relu))                       \
   X(max_pool2d_grad, (const fc_window *window, fc_image grad, const uint8_t *winners, fc_image grad_x))                \
   X(avg_pool2d, (const fc_window *window, fc_image x, fc_image out, int count_include_pad, ptrdiff_t divisor))         \
   X(avg_pool2d_grad,                                                                                                   \

@@ -105,6 +105,68 @@ def test_a_sequential_gives_the_places_of_maxima_of_what_the_relu_made():
     assert places.numpy()[0, 0].tolist() == [[0, 2], [8, 10]]  # of zeros the first
 
 
+@pytest.mark.parametrize("activation", ["relu", (-0.5, 0.75)])
+@pytest.mark.parametrize("shape", [(3, 11), (9, 11), (2, 20, 11), (150, 5), (0, 4)])
+def test_linear(shape, activation):
+    def bounds(out):
+        return np.clip(out, *((0, np.inf) if activation == "relu" else activation))
+
+    def twin(x, w, b, **_):
+        return bounds(reference.linear(x, w, b))
+
+    inputs = [randn(*shape), randn(6, shape[-1]), randn(6)]
+    check_op(F.linear, twin, inputs, tolerance={np.float32: 1e-4, np.float64: 1e-12}, activation=activation)
+    with pytest.raises(ValueError, match="linear: activation must be"):
+        F.linear(*inputs, activation="tanh")
+
+
+POOLS = [
+    ((2, 3, 6, 7), {"kernel_size": 2}),
+    ((1, 18, 5, 4), {"kernel_size": 2}),
+    ((2, 5, 7, 7), {"kernel_size": 3, "stride": 2, "padding": 1}),
+    ((3, 6, 6), {"kernel_size": 3, "stride": 1}),
+    ((1, 2, 17, 18), {"kernel_size": 17, "stride": 1}),  # 289 taps: two bytes
+    ((1, 2, 16, 17), {"kernel_size": 16, "stride": 1}),  # 256 taps: no number is left
+]
+
+
+@pytest.mark.parametrize(("shape", "options"), POOLS)
+def test_maxima(shape, options):
+    def twin(x, activation, **options):
+        largest = reference.max_pool2d(x.reshape(-1, *x.shape[-3:]), **options)
+        return np.maximum(largest.reshape(*x.shape[:-3], *largest.shape[1:]), 0)
+
+    check_op(F.max_pool2d, twin, [randn(*shape) - 1.5], activation="relu", **options)
+    x, results = randn(*shape, dtype=np.float32) - 1.5, []
+    for together in (True, False):
+        given = Tensor(x, requires_grad=True)
+        out = F.max_pool2d(given, **options, activation="relu") if together else F.relu(F.max_pool2d(given, **options))
+        out.backward(randn(*out.shape, seed=1, dtype=np.float32))
+        results.append((out.detach().numpy(), given.grad.numpy()))
+    assert all(np.array_equal(a, b) for a, b in zip(*results, strict=True))
+
+
+def test_maxima_that_are_no_numbers_stay():
+    x = Tensor(np.array([[[[np.nan, -1.0], [-2.0, -3.0]]]], np.float32), requires_grad=True)
+    out = F.max_pool2d(x, 2, activation="relu")
+    out.sum().backward()
+    assert np.isnan(out.item())
+    assert x.grad.numpy().ravel().tolist() == [1, 0, 0, 0]
+    with pytest.raises(ValueError, match="max_pool2d: activation must be 'relu' or None"):
+        F.max_pool2d(x, 2, activation="tanh")
+    with pytest.raises(ValueError, match="None with return_indices"):
+        F.max_pool2d(x, 2, return_indices=True, activation="relu")
+
+
+def test_a_linear_layer_and_its_relu_are_one_step_that_hooks_still_see():
+    net = layers.Sequential(layers.Linear(5, 7, rng=0), layers.ReLU(), layers.Linear(7, 3, rng=1))
+    x, seen = randn(4, 5, dtype=np.float32), []
+    alone = net(x).detach().numpy()
+    with net[0].register_forward_hook(partial(note, seen)):
+        assert np.array_equal(net(x).detach().numpy(), alone)
+    assert seen[0].detach().numpy().min() < 0
+
+
 def test_bounds_may_be_infinite():
     x, w = randn(1, 1, 4, 4), randn(1, 1, 3, 3)
     assert np.array_equal(F.conv2d(x, w, activation=(0.0, np.inf)).numpy(), F.conv2d(x, w, activation="relu").numpy())

@@ -55,8 +55,8 @@ def finish(out: np.ndarray, residual: np.ndarray | None, clamp: Clamp | None) ->
 
 def clamp_grad(out: np.ndarray, clamp: Clamp, grad: np.ndarray) -> np.ndarray:
     """Return the gradient of what was held within `clamp`, which gave `out`: 0 where a bound was reached."""
-    masked = _kernels.empty_channels_last(grad.shape, grad.dtype)
-    grad = _kernels.channels_last(grad)
+    masked = _kernels.empty_like(out)
+    grad = _kernels.dense_like(grad, out)
     if clamp == ACTIVATIONS["relu"]:
         _kernels.activation_grad("relu", out, grad, masked)
     else:

@@ -7,6 +7,7 @@ box's mean is the mean of its planes' means.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -15,9 +16,10 @@ from fastconv import _kernels
 from fastconv._kernels import Window, channels_last, empty_channels_last
 from fastconv.functional._window import Windows
 
-__all__ = ["as_image", "averages", "averages_grad", "maxima", "maxima_grad", "positions", "spatial"]
+__all__ = ["as_image", "averages", "averages_grad", "can_rectify", "maxima", "maxima_grad", "positions", "spatial"]
 
 _BYTE = np.dtype(np.uint8)
+_FULL = {256**bytes for bytes in range(1, 8)}  # so many taps use all numbers that fit their bytes
 
 
 def as_image(x: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
@@ -36,16 +38,23 @@ def spatial(image: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     return np.moveaxis(image.transpose(0, 2, 3, 1).reshape(n, *size, c), -1, 1)
 
 
-def maxima(where: Windows, x: np.ndarray, keep: bool) -> tuple[np.ndarray, list[np.ndarray | None]]:
-    """Return the maxima and, if `keep`, which tap won each window in each stage."""
+def maxima(
+    where: Windows, x: np.ndarray, keep: bool, rectify: bool = False
+) -> tuple[np.ndarray, list[np.ndarray | None]]:
+    """Return the maxima and, if `keep`, which tap won each window in each stage; `rectify`: with a ReLU behind."""
     winners: list[np.ndarray | None] = []
     for stage in where.stages:
         x = as_image(x, stage.shape)
         out = empty_channels_last(stage.out_shape, x.dtype)
         winners.append(_kernels.empty((stage.winner_bytes,), _BYTE) if keep else None)
-        _kernels.max_pool2d(stage, x, out, winners[-1])
+        _kernels.max_pool2d(stage, x, out, winners[-1], rectify)
         x = out
     return spatial(x, where.out_shape), winners
+
+
+def can_rectify(where: Windows) -> bool:
+    """Whether a ReLU can follow in the same pass: among the winners' numbers one must be free, for none."""
+    return len(where.stages) == 1 and math.prod(where.kernel) not in _FULL
 
 
 def maxima_grad(where: Windows, winners: Any, grad: np.ndarray) -> np.ndarray:

@@ -10,6 +10,7 @@ import numpy as np
 from fastconv import _kernels, checks
 from fastconv.autograd import as_array, needs_grad, record
 from fastconv.errors import ShapeError
+from fastconv.functional._epilogue import clamp_grad, clamp_of
 from fastconv.functional._weights import check_unwritten, stamp
 from fastconv.tensor import Tensor
 from fastconv.tracing import traced, tracing
@@ -19,7 +20,7 @@ __all__ = ["linear", "rbf"]
 _TOGETHER = 2**20  # differences of `rbf` held at a time
 
 
-def linear(input: Any, weight: Any, bias: Any = None) -> Tensor:
+def linear(input: Any, weight: Any, bias: Any = None, *, activation: str | tuple[float, float] | None = None) -> Tensor:
     """Multiply by a weight matrix and add a bias: ``input @ weight.T + bias``.
 
     Parameters
@@ -30,6 +31,8 @@ def linear(input: Any, weight: Any, bias: Any = None) -> Tensor:
         (out_features, in_features), of the input's dtype. It is read where it is, never copied.
     bias : Tensor or array_like, optional
         (out_features,).
+    activation : {"relu", "relu6"} or (float, float), optional
+        Holds the result within these bounds, with no further pass over it; as :func:`conv2d`'s.
 
     Returns
     -------
@@ -42,6 +45,8 @@ def linear(input: Any, weight: Any, bias: Any = None) -> Tensor:
         If the shapes do not fit.
     TypeError
         If a dtype is wrong.
+    ValueError
+        For an unknown activation.
 
     Examples
     --------
@@ -68,18 +73,23 @@ def linear(input: Any, weight: Any, bias: Any = None) -> Tensor:
         if b.dtype is not w.dtype:
             checks.same_dtype("linear", b, "bias", w, "weight")
         b = np.ascontiguousarray(b)
+    clamp = None if activation is None else clamp_of("linear", activation)
     if tracing():
-        return traced("linear", locals(), (*shape[:-1], outputs), x.dtype)
+        given = {"input": input, "weight": weight, "bias": bias, "activation": activation}
+        return traced("linear", given, (*shape[:-1], outputs), x.dtype)
     x, w = np.ascontiguousarray(x), np.ascontiguousarray(w)
     rows = x if x.ndim == 2 else x.reshape(math.prod(shape[:-1]), inputs)
     out = _kernels.empty((rows.shape[0], outputs), x.dtype)
-    _kernels.linear(rows, w, b, out)
+    _kernels.linear(rows, w, b, out, clamp)
     wants_x, wants_w, wants_b = needs_grad(input), needs_grad(weight), needs_grad(bias)
     mark = stamp(weight) if wants_x else None
+    held = None if clamp is None else (out, clamp)
 
     def backward(grad: np.ndarray) -> tuple[np.ndarray | None, ...]:
         check_unwritten("linear", mark)
         grad = np.ascontiguousarray(grad).reshape(rows.shape[0], outputs)
+        if held is not None:
+            grad = clamp_grad(*held, grad)
         grad_x = grad_w = None
         if wants_x:
             grad_x = _kernels.empty_like(rows)

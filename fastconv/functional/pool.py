@@ -8,8 +8,9 @@ import numpy as np
 
 from fastconv import checks
 from fastconv.autograd import as_array, needs_grad, record
-from fastconv.functional._pool import averages, averages_grad, maxima, maxima_grad, positions
+from fastconv.functional._pool import averages, averages_grad, can_rectify, maxima, maxima_grad, positions
 from fastconv.functional._window import windows
+from fastconv.functional.activation import relu
 from fastconv.functional.shape import squeeze, unsqueeze
 from fastconv.tensor import Tensor, wrap
 from fastconv.tracing import traced, tracing
@@ -47,6 +48,8 @@ def max_pool2d(
     dilation: _Size = 1,
     ceil_mode: bool = False,
     return_indices: bool = False,
+    *,
+    activation: str | None = None,
 ) -> Any:
     """Return the largest value of each window.
 
@@ -71,6 +74,8 @@ def max_pool2d(
         negative: :class:`~fastconv.layers.ZeroPad2d` in front does that.
     return_indices : bool
         Whether to return as well where the maxima are: int64, ``y * W + x`` in their channel.
+    activation : {"relu"}, optional
+        A ReLU of the maxima, with no pass of its own; not together with `return_indices`.
 
     Returns
     -------
@@ -83,6 +88,8 @@ def max_pool2d(
         If an option is out of range or the window larger than the padded input.
     TypeError
         If the input holds no floats or an option no ints.
+    ValueError
+        For another activation, or one together with `return_indices`.
 
     Examples
     --------
@@ -92,7 +99,10 @@ def max_pool2d(
     >>> max_pool2d(edge, 2, ceil_mode=True)
     tensor([[[-3.]]])
     """
-    return _max("max_pool2d", 2, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
+    if activation is not None and (activation != "relu" or return_indices):
+        given = f"got {activation!r}" + (" with return_indices" if return_indices else "")
+        raise ValueError(f"max_pool2d: activation must be 'relu' or None, and None with return_indices; {given}")
+    return _max("max_pool2d", 2, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices, activation)
 
 
 def max_pool3d(
@@ -126,11 +136,12 @@ def _max(
     dilation: _Size,
     ceil_mode: bool,
     return_indices: bool,
+    activation: str | None = None,
 ) -> Any:
     x = as_array(input, op, "input")
     if x.ndim == axes + 1:
         one = unsqueeze(input, 0)
-        found = _max(op, axes, one, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
+        found = _max(op, axes, one, kernel_size, stride, padding, dilation, ceil_mode, return_indices, activation)
         return (squeeze(found[0], 0), squeeze(found[1], 0)) if return_indices else squeeze(found, 0)
     where = windows(op, axes, x.shape, kernel_size, stride, padding, dilation, ceil_mode)
     if not isinstance(return_indices, bool):
@@ -140,7 +151,9 @@ def _max(
         if return_indices:
             return traced(op, locals(), (shape, shape), (dtype, _INDEX))
         return traced(op, locals(), shape, dtype)
-    out, winners = maxima(where, x, return_indices or needs_grad(input))
+    if activation is not None and not can_rectify(where):
+        return relu(_max(op, axes, input, kernel_size, stride, padding, dilation, ceil_mode, False))
+    out, winners = maxima(where, x, return_indices or needs_grad(input), activation is not None)
     result = record(out, lambda grad: (maxima_grad(where, winners, grad),), (input,))
     return (result, wrap(positions(where, winners))) if return_indices else result
 

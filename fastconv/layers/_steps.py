@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from fastconv.autograd import is_grad_enabled
 from fastconv.layers._fold import normalised, normed
 from fastconv.layers.activation import ReLU, ReLU6
 from fastconv.layers.conv import Conv2d
+from fastconv.layers.linear import Linear
 from fastconv.layers.module import Module
 from fastconv.layers.norm import BatchNorm2d
 from fastconv.layers.pool import MaxPool2d
@@ -18,7 +18,7 @@ __all__ = ["Step", "run", "steps_of"]
 
 class Step(NamedTuple):
     """Layers that can be run as one: a Conv2d with the BatchNorm2d and the activation that follow, or with a ReLU and
-    maybe a MaxPool2d; a BatchNorm2d with an activation; else one alone.
+    maybe a MaxPool2d; a BatchNorm2d with an activation; a Linear with a ReLU; else one alone.
     """
 
     layer: Module
@@ -42,7 +42,9 @@ def steps_of(layers: list[Module]) -> list[Step]:
         last = steps[-1] if steps else Step(layer)
         after_conv = type(last.layer) is Conv2d and last.relu is None
         after_norm = last.relu is None and BatchNorm2d in (type(last.layer), type(last.norm))
-        if (after_norm and type(layer) is ReLU6) or ((after_conv or after_norm) and type(layer) is ReLU):
+        after_linear = type(last.layer) is Linear and last.relu is None
+        after_any = after_conv or after_norm or after_linear
+        if (after_norm and type(layer) is ReLU6) or (after_any and type(layer) is ReLU):
             steps[-1] = last._replace(relu=layer)
         elif after_conv and type(layer) is BatchNorm2d and last.norm is None:
             steps[-1] = last._replace(norm=layer)
@@ -68,8 +70,6 @@ def run(steps: list[Step], input: Any) -> Any:
             input = input if pool is None else pool(input)
         elif pool is None:
             input = layer(input, activation="relu")
-        elif is_grad_enabled():
-            input = relu(pool(layer(input)))
-        else:
-            input = pool(layer(input, activation="relu"))
+        else:  # rectifying maxima is the same, and less
+            input = pool(layer(input), activation="relu")
     return input

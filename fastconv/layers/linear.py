@@ -62,9 +62,9 @@ class Linear(Module):
             self.bias = Parameter(np.empty(self.out_features, np.float32))
             init.uniform_(self.bias, -bound, bound, rng=rng)
 
-    def forward(self, input: Any) -> Tensor:
-        """Return (..., out_features) for an input (..., in_features)."""
-        return F.linear(input, self.weight, self.bias)
+    def forward(self, input: Any, activation: str | tuple[float, float] | None = None) -> Tensor:
+        """Return (..., out_features) for an input (..., in_features); `activation` as in the function."""
+        return F.linear(input, self.weight, self.bias, activation=activation)
 
     def extra_repr(self) -> str:
         """Arguments."""

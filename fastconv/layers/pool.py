@@ -88,6 +88,19 @@ class MaxPool2d(MaxPool1d):
 
     _function = staticmethod(F.max_pool2d)
 
+    def forward(self, input: Any, activation: str | None = None) -> Any:
+        """Return the maxima, and where they are if `return_indices`; `activation` as in the function."""
+        return F.max_pool2d(
+            input,
+            self.kernel_size,
+            self.stride,
+            self.padding,
+            self.dilation,
+            self.ceil_mode,
+            self.return_indices,
+            activation=activation,
+        )
+
 
 class MaxPool3d(MaxPool1d):
     """The largest value of each window over (N, C, D, H, W); see :func:`fastconv.functional.max_pool3d`.

@@ -4,10 +4,18 @@
  * samples become the columns: they are packed as panels (they are the smaller operand), the weights' rows feed the
  * tile. */
 
-enum { LINEAR_DOT_BATCH = 8, LINEAR_WEIGHTS = 1 << 13, DOT_ROWS = 4, DOT_SAMPLES = 4 };
+enum {
+  LINEAR_DOT_BATCH = 8,
+  LINEAR_WEIGHTS = 1 << 13,
+  SHARED_WEIGHTS = 1 << 17, /* so many stay in a second-level cache */
+  DOT_ROWS = 4,
+  DOT_SAMPLES = 4
+};
 
 typedef struct {
   const real *x, *weight, *bias, *grad;
+  int clamp;
+  real low, high;
   real *out, *grad_x, *grad_weight, *scratch_panels;
   void *scratch;
   ptrdiff_t batch, in, outputs;
@@ -33,8 +41,10 @@ FC_INLINE void dot_body(const int rows, const int samples, const fc_linear *p, p
     }
   }
   for (int i = 0; i < rows; i++)
-    for (int j = 0; j < samples; j++)
-      p->out[(n + j) * p->outputs + o + i] = v_sum(sum[i][j]) + (p->bias ? p->bias[o + i] : 0);
+    for (int j = 0; j < samples; j++) {
+      const real value = v_sum(sum[i][j]) + (p->bias ? p->bias[o + i] : 0), low = value < p->low ? p->low : value;
+      p->out[(n + j) * p->outputs + o + i] = !p->clamp ? value : low > p->high ? p->high : low; /* a NaN stays */
+    }
 }
 
 /* A pair of blocks, one weight row at a time for the remainder: the order of summation depends on neither. */
@@ -53,58 +63,107 @@ static void dot_piece(void *context, ptrdiff_t piece, int worker) {
 }
 
 /* Packs samples n .. n + width of x as one panel [in][width], zeros beyond the batch. */
+static void pack_samples(const fc_linear *p, ptrdiff_t n, real *to) {
+  enum { BLOCK = 64 };
+  const ptrdiff_t width = panel_width(p->batch, n), samples = min_size(FC_PANEL, p->batch - n);
+  const fc_transposition lanes = transposition();
+  ptrdiff_t sample[VL], place[BLOCK];
+  for (ptrdiff_t j = 0; j < VL; j++) sample[j] = j * p->in;
+  for (ptrdiff_t k = 0; k < BLOCK; k++) place[k] = k * width;
+  for (ptrdiff_t k = 0; k < p->in; k += BLOCK)
+    for (ptrdiff_t j = 0; j < width; j += VL)
+      transpose(&lanes, p->x + (n + j) * p->in + k, sample, max_size(0, min_size(VL, samples - j)),
+                min_size(BLOCK, p->in - k), to + k * width + j, place, 1);
+}
+
 static void pack_samples_piece(void *context, ptrdiff_t panel, int worker) {
   (void)worker;
   const fc_linear *p = context;
-  const ptrdiff_t n = panel * FC_PANEL, width = panel_width(p->batch, n), samples = min_size(FC_PANEL, p->batch - n);
-  real *to = p->scratch_panels + n * p->in;
-  for (ptrdiff_t k = 0; k < p->in; k++, to += width) {
-    for (ptrdiff_t j = 0; j < samples; j++) to[j] = p->x[(n + j) * p->in + k];
-    for (ptrdiff_t j = samples; j < width; j++) to[j] = 0;
-  }
+  pack_samples(p, panel * FC_PANEL, p->scratch_panels + panel * FC_PANEL * p->in);
 }
 
-/* FC_MR outputs of all samples: tiles [output][sample], stored transposed with the bias. */
+/* Outputs o .. o + rows, at most FC_MR, of the samples of a panel: a tile [output][sample], stored transposed. */
+static void linear_tiles(const fc_linear *p, const real *panel, ptrdiff_t n, ptrdiff_t o, ptrdiff_t rows) {
+  const ptrdiff_t width = panel_width(p->batch, n), samples = min_size(FC_PANEL, p->batch - n), no_segment = 0;
+  const fc_transposition lanes = transposition();
+  ptrdiff_t a_row[FC_MR], c_row[FC_MR], row[VL], place[FC_PANEL];
+  real product[FC_MR * FC_PANEL];
+  for (ptrdiff_t m = 0; m < rows; m++) {
+    a_row[m] = m * p->in, c_row[m] = m * FC_PANEL;
+    for (ptrdiff_t j = 0; j < width && p->bias; j += VL) v_store(product + m * FC_PANEL + j, v_set1(p->bias[o + m]));
+  }
+  for (ptrdiff_t m = 0; m < VL; m++) row[m] = m * FC_PANEL;
+  for (ptrdiff_t j = 0; j < samples; j++) place[j] = j * p->outputs;
+  const fc_tile tile = {.a = p->weight + o * p->in,
+                        .segment = &no_segment,
+                        .segments = 1,
+                        .length = p->in,
+                        .a_step = 1,
+                        .b = panel,
+                        .b_step = width,
+                        .c = product,
+                        .columns = width,
+                        .add = p->bias ? product : NULL,
+                        .clamp = p->clamp,
+                        .low = p->low,
+                        .high = p->high};
+  run_tiles(&tile, rows, a_row, c_row);
+  for (ptrdiff_t m = 0; m < rows; m += VL)
+    transpose(&lanes, product + m * FC_PANEL, row, min_size(VL, rows - m), samples, p->out + n * p->outputs + o + m,
+              place, 0);
+}
+
+/* A block of outputs of all samples. */
 static void linear_piece(void *context, ptrdiff_t piece, int worker) {
   (void)worker;
   const fc_linear *p = context;
-  const ptrdiff_t end = min_size(p->outputs, (piece + 1) * p->block), no_segment = 0;
-  for (ptrdiff_t o = piece * p->block; o < end; o += FC_MR) {
-    const ptrdiff_t rows = min_size(FC_MR, end - o);
-    ptrdiff_t a_row[FC_MR], c_row[FC_MR];
-    real product[FC_MR * FC_PANEL];
-    for (ptrdiff_t m = 0; m < rows; m++) a_row[m] = m * p->in, c_row[m] = m * FC_PANEL;
+  const ptrdiff_t end = min_size(p->outputs, (piece + 1) * p->block);
+  for (ptrdiff_t o = piece * p->block; o < end; o += FC_MR)
     for (ptrdiff_t n = 0; n < p->batch; n += FC_PANEL) {
       if (n % (8 * FC_PANEL) == 0 && fc_stopping()) return;
-      const ptrdiff_t width = panel_width(p->batch, n), samples = min_size(FC_PANEL, p->batch - n);
-      const fc_tile tile = {.a = p->weight + o * p->in,
-                            .segment = &no_segment,
-                            .segments = 1,
-                            .length = p->in,
-                            .a_step = 1,
-                            .b = p->scratch_panels + n * p->in,
-                            .b_step = width,
-                            .c = product,
-                            .columns = width};
-      run_tiles(&tile, rows, a_row, c_row);
-      for (ptrdiff_t j = 0; j < samples; j++)
-        for (ptrdiff_t m = 0; m < rows; m++)
-          p->out[(n + j) * p->outputs + o + m] = product[m * FC_PANEL + j] + (p->bias ? p->bias[o + m] : 0);
+      linear_tiles(p, p->scratch_panels + n * p->in, n, o, min_size(FC_MR, end - o));
     }
-  }
 }
 
-static int kernel_linear(const void *x, const void *weight, const void *bias, void *out, ptrdiff_t batch, ptrdiff_t in,
-                         ptrdiff_t outputs) {
-  fc_linear p = {.x = x, .weight = weight, .bias = bias, .out = out, .batch = batch, .in = in, .outputs = outputs};
+/* All outputs of a panel of samples. */
+static void linear_samples_piece(void *context, ptrdiff_t piece, int worker) {
+  const fc_linear *p = context;
+  real *panel = fc_scratch_part(p->scratch, worker);
+  pack_samples(p, piece * FC_PANEL, panel);
+  for (ptrdiff_t o = 0; o < p->outputs && !fc_stopping(); o += FC_MR)
+    linear_tiles(p, panel, piece * FC_PANEL, o, min_size(FC_MR, p->outputs - o));
+}
+
+/* Whether pieces are samples, which the cores had in their caches from the layer before, and each reads all weights. */
+static int by_samples(const fc_linear *p) { return p->batch > FC_PANEL && p->in * p->outputs <= SHARED_WEIGHTS; }
+
+static int kernel_linear(const void *x, const void *weight, const fc_epilogue *epilogue, void *out, ptrdiff_t batch,
+                         ptrdiff_t in, ptrdiff_t outputs) {
+  fc_linear p = {.x = x,
+                 .weight = weight,
+                 .bias = epilogue->bias,
+                 .clamp = epilogue->clamp,
+                 .low = (real)epilogue->low,
+                 .high = (real)epilogue->high,
+                 .out = out,
+                 .batch = batch,
+                 .in = in,
+                 .outputs = outputs};
   const double work = (double)batch * in * outputs;
   if (batch == 0 || outputs == 0) return FC_OK;
+  const ptrdiff_t panels = ceil_div(batch, FC_PANEL);
+  if (by_samples(&p)) {
+    p.scratch = fc_scratch_acquire(fc_workers(), (size_t)(FC_PANEL * in) * sizeof(real));
+    if (!p.scratch) return FC_NO_MEMORY;
+    const int status = fc_parallel(panels, work, linear_samples_piece, &p);
+    fc_scratch_release(p.scratch);
+    return status;
+  }
   const int dots = batch < LINEAR_DOT_BATCH;
   const ptrdiff_t unit = dots ? DOT_ROWS : FC_MR;
   p.block = ceil_div(max_size(1, LINEAR_WEIGHTS / max_size(1, in)), unit) * unit;
   p.blocks = ceil_div(outputs, p.block);
   if (dots) return fc_parallel(p.blocks, work, dot_piece, &p);
-  const ptrdiff_t panels = ceil_div(batch, FC_PANEL);
   p.scratch_panels = fc_scratch_acquire(1, (size_t)(ceil_div(batch, VL) * VL * in) * sizeof(real));
   if (!p.scratch_panels) return FC_NO_MEMORY;
   int status = fc_parallel(panels, (double)batch * in, pack_samples_piece, &p);
@@ -155,12 +214,22 @@ static void linear_grad_x_piece(void *context, ptrdiff_t panel, int worker) {
                 fc_scratch_part(p->scratch, worker));
 }
 
+static void linear_grad_samples_piece(void *context, ptrdiff_t piece, int worker) {
+  const fc_linear *p = context;
+  const ptrdiff_t n = piece * FC_PANEL;
+  for (ptrdiff_t column = 0; column < p->in && !fc_stopping(); column += FC_PANEL)
+    product_block(p->grad + n * p->outputs, min_size(FC_PANEL, p->batch - n), p->outputs, 1, p->weight, p->outputs,
+                  p->in, column, p->grad_x + n * p->in, fc_scratch_part(p->scratch, worker));
+}
+
 static int kernel_linear_grad_input(const void *grad, const void *weight, void *grad_x, ptrdiff_t batch, ptrdiff_t in,
                                     ptrdiff_t outputs) {
   fc_linear p = {.grad = grad, .weight = weight, .grad_x = grad_x, .batch = batch, .in = in, .outputs = outputs};
   p.scratch = fc_scratch_acquire(fc_workers(), (size_t)(outputs * FC_PANEL) * sizeof(real));
   if (!p.scratch) return FC_NO_MEMORY;
-  const int status = fc_parallel(ceil_div(in, FC_PANEL), (double)batch * in * outputs, linear_grad_x_piece, &p);
+  const int samples = by_samples(&p) && batch <= 4 * FC_PANEL;
+  const int status = fc_parallel(ceil_div(samples ? batch : in, FC_PANEL), (double)batch * in * outputs,
+                                 samples ? linear_grad_samples_piece : linear_grad_x_piece, &p);
   fc_scratch_release(p.scratch);
   return status;
 }

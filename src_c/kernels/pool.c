@@ -5,7 +5,7 @@ typedef struct {
   const fc_window *window;
   fc_image x, out;
   uint8_t *winners;
-  int planes, count_include_pad;
+  int planes, relu, count_include_pad;
   ptrdiff_t divisor; /* of an average; 0: the number of taps that count */
   ptrdiff_t pixels;  /* outputs of a piece */
   pool_kind kind;
@@ -16,6 +16,7 @@ typedef struct {
   const real *first;
   ptrdiff_t ky0, ky1, kx0, kx1, kw;
   ptrdiff_t row, pixel; /* steps from tap to tap */
+  int relu;
 } pool_taps;
 
 /* n channels of one output pixel. The first maximum wins, and a NaN over all before it, as in PyTorch; where nothing
@@ -42,6 +43,11 @@ FC_INLINE void pool_vector(const pool_taps *taps, ptrdiff_t c, ptrdiff_t n, pool
     }
   }
   if (kind == POOL_AVERAGE) value = v_div(value, v_set1(divisor));
+  if (kind != POOL_AVERAGE && taps->relu) {
+    const mask none = v_le(value, v_zero());
+    value = v_select(none, v_zero(), value);
+    for (ptrdiff_t i = 0; i < many; i++) winner[i] = b_select(none, b_set1(POOL_NONE), winner[i]);
+  }
   v_store_n(out + c, value, n);
   for (ptrdiff_t i = 0; i < many; i++) b_store_n(winners + i * plane + c, winner[i], n);
 }
@@ -78,7 +84,8 @@ FC_INLINE void pool_row(const pool_job *job, ptrdiff_t n, ptrdiff_t y, ptrdiff_t
   uint8_t *winners =
       job->winners +
       (kind == POOL_WINNER || kind == POOL_WIDE_WINNER ? ((n * w->out_h + y) * w->out_w + begin) * channels : 0);
-  pool_taps taps = {.kw = w->kw, .row = w->dilation_y * job->x.row, .pixel = w->dilation_x * job->x.pixel};
+  pool_taps taps = {
+      .kw = w->kw, .row = w->dilation_y * job->x.row, .pixel = w->dilation_x * job->x.pixel, .relu = job->relu};
   pool_inside(top, w->kh, w->dilation_y, w->h, &taps.ky0, &taps.ky1);
   const ptrdiff_t high = pool_extent(y, w->stride_y, w->pad_y, w->kh, w->h, job->count_include_pad);
   for (ptrdiff_t i = begin; i < end; i++, out += job->out.pixel, winners += channels) {
@@ -91,7 +98,8 @@ FC_INLINE void pool_row(const pool_job *job, ptrdiff_t n, ptrdiff_t y, ptrdiff_t
           (real)(job->divisor ? job->divisor
                               : high * pool_extent(i, w->stride_x, w->pad_x, w->kw, w->w, job->count_include_pad));
     if (w->kw == 3 && taps.kx1 - taps.kx0 == 3 && taps.ky1 - taps.ky0 == 3 && taps.ky0 == 0) {
-      const pool_taps whole = {.first = taps.first, .ky1 = 3, .kx1 = 3, .kw = 3, .row = taps.row, .pixel = taps.pixel};
+      const pool_taps whole = {
+          .first = taps.first, .ky1 = 3, .kx1 = 3, .kw = 3, .row = taps.row, .pixel = taps.pixel, .relu = taps.relu};
       pool_pixel(&whole, channels, kind, divisor, out, winners, job->planes, plane);
     } else {
       pool_pixel(&taps, channels, kind, divisor, out, winners, job->planes, plane);
@@ -134,17 +142,18 @@ static int pool_run(pool_job *job) {
   return fc_parallel(ceil_div(outputs, job->pixels), work * (double)outputs, pool_piece, job);
 }
 
-static int kernel_max_pool2d(const fc_window *window, fc_image x, fc_image out, uint8_t *winners) {
-  if (pool_is_2x2(window)) return pool2x2(window, x, out, winners, POOL_MAX, 1);
+static int kernel_max_pool2d(const fc_window *window, fc_image x, fc_image out, uint8_t *winners, int relu) {
+  if (pool_is_2x2(window)) return pool2x2(window, x, out, winners, relu, POOL_MAX, 1);
   const int planes = fc_pool_planes(window);
   const pool_kind kind = !winners ? POOL_MAX : planes == 1 ? POOL_WINNER : POOL_WIDE_WINNER;
-  pool_job job = {.window = window, .x = x, .out = out, .winners = winners, .planes = planes, .kind = kind};
+  pool_job job = {
+      .window = window, .x = x, .out = out, .winners = winners, .planes = planes, .relu = relu, .kind = kind};
   return pool_run(&job);
 }
 
 static int kernel_avg_pool2d(const fc_window *window, fc_image x, fc_image out, int count_include_pad,
                              ptrdiff_t divisor) {
-  if (pool_is_2x2(window)) return pool2x2(window, x, out, NULL, POOL_AVERAGE, divisor ? divisor : 4);
+  if (pool_is_2x2(window)) return pool2x2(window, x, out, NULL, 0, POOL_AVERAGE, divisor ? divisor : 4);
   pool_job job = {.window = window,
                   .x = x,
                   .out = out,

@@ -4,7 +4,10 @@
 
 typedef enum { POOL_MAX, POOL_WINNER, POOL_WIDE_WINNER, POOL_AVERAGE } pool_kind;
 
-enum { POOL_PIECE = 1 << 14 }; /* elements read by a piece, about */
+enum {
+  POOL_PIECE = 1 << 14, /* elements read by a piece, about */
+  POOL_NONE = 255       /* each byte of the winner where the ReLU behind left none */
+};
 
 FC_INLINE ptrdiff_t pool_outputs(const fc_window *w) { return w->batch * w->out_h * w->out_w * w->channels; }
 

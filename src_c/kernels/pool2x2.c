@@ -19,6 +19,7 @@ typedef struct {
   uint8_t *winners;
   const uint8_t *won;
   pool_kind kind;
+  int relu;
   real share;     /* of a tap in an average */
   ptrdiff_t rows; /* output rows of a piece */
   pool2x2_lanes lanes;
@@ -82,6 +83,11 @@ FC_INLINE void pool2x2_forward(const pool2x2_job *job, const real *x, real *out,
     const mask better = m_or(v_lt(tap[0], tap[i]), v_isnan(tap[i]));
     tap[0] = v_select(better, tap[i], tap[0]);
     winner = b_select(better, b_set1((uint8_t)i), winner);
+  }
+  if (job->relu) {
+    const mask none = v_le(tap[0], v_zero());
+    tap[0] = v_select(none, v_zero(), tap[0]);
+    winner = b_select(none, b_set1(POOL_NONE), winner);
   }
   v_store_n(out, tap[0], n);
   if (kind == POOL_WINNER) b_store_n(job->winners + at, winner, n);
@@ -188,13 +194,14 @@ static int pool2x2_run(pool2x2_job *job, fc_piece piece) {
   return fc_parallel(ceil_div(w->batch * w->out_h, job->rows), work * (double)(w->batch * w->out_h), piece, job);
 }
 
-static int pool2x2(const fc_window *window, fc_image x, fc_image out, uint8_t *winners, pool_kind kind,
+static int pool2x2(const fc_window *window, fc_image x, fc_image out, uint8_t *winners, int relu, pool_kind kind,
                    ptrdiff_t divisor) {
   pool2x2_job job = {.window = window,
                      .x = x,
                      .out = out,
                      .winners = winners,
                      .kind = kind == POOL_MAX && winners ? POOL_WINNER : kind,
+                     .relu = relu,
                      .share = (real)(1 / (double)divisor)};
   return pool2x2_run(&job, pool2x2_piece);
 }

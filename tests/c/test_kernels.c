@@ -188,7 +188,8 @@ static void test_large_conv2d(void) {
 
 static void try_linear(ptrdiff_t batch, ptrdiff_t in, ptrdiff_t outs) {
   const array x = whole(batch * in), weight = whole(outs * in), bias = whole(outs), out = empty(batch * outs);
-  KERNEL(linear, x.data, weight.data, in % 2 ? bias.data : NULL, out.data, batch, in, outs);
+  const fc_epilogue epilogue = {.bias = in % 2 ? bias.data : NULL, .clamp = outs % 2, .low = 0, .high = 6};
+  KERNEL(linear, x.data, weight.data, &epilogue, out.data, batch, in, outs);
   KEEP(out);
   const array grad_x = empty(x.n), grad_weight = empty(weight.n);
   KERNEL(linear_grad_input, out.data, weight.data, grad_x.data, batch, in, outs);
@@ -215,8 +216,8 @@ static void try_max_pool2d(const fc_window *w, ptrdiff_t gap, array x) {
   const array out = whole(outputs_of(w) * (channels + gap)), grad = whole(out.n), grad_x = whole(x.n);
   const array winners = bytes_of(outputs_of(w) * channels * fc_pool_planes(w), 1), plain = whole(out.n);
   const fc_image source = view(x, w->h, w->w, channels, gap);
-  KERNEL(max_pool2d, w, source, view(out, w->out_h, w->out_w, channels, gap), (uint8_t *)winners.data);
-  KERNEL(max_pool2d, w, source, view(plain, w->out_h, w->out_w, channels, gap), NULL);
+  KERNEL(max_pool2d, w, source, view(out, w->out_h, w->out_w, channels, gap), (uint8_t *)winners.data, channels % 2);
+  KERNEL(max_pool2d, w, source, view(plain, w->out_h, w->out_w, channels, gap), NULL, channels % 2);
   KERNEL(max_pool2d_grad, w, view(grad, w->out_h, w->out_w, channels, gap), (uint8_t *)winners.data,
          view(grad_x, w->h, w->w, channels, gap));
   KEEP(out);
