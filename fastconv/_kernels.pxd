@@ -79,6 +79,8 @@ cdef extern from "fastconv.h" nogil:
         int (*winograd_packed_size)(const fc_conv2d *conv, int m, int backward, ptrdiff_t *size) noexcept nogil
         int (*winograd_pack)(const fc_conv2d *conv, int m, int backward, const void *weight,
                              void *packed) noexcept nogil
+        int (*winograd_fleeting)(const fc_conv2d *conv, int m, int backward, int once,
+                                 int *fleeting) noexcept nogil
         int (*winograd)(const fc_conv2d *conv, int m, fc_image x, const void *weight, const void *packed,
                         const fc_epilogue *epilogue, fc_image out) noexcept nogil
         int (*winograd_grad_input)(const fc_conv2d *conv, int m, fc_image grad, const void *weight, const void *packed,

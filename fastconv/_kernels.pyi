@@ -118,13 +118,14 @@ def conv2d_grad_input(
 ) -> None: ...
 def conv2d_grad_weight(conv: Conv2d, x: Array, grad: Array, grad_weight: Array, winograd: bool = False) -> None: ...
 def winograd_serves(conv: Conv2d, m: int) -> bool: ...
+def winograd_fleeting(conv: Conv2d, m: int, backward: bool = False, once: bool = False) -> bool: ...
 def winograd_pack(conv: Conv2d, m: int, weight: Array, backward: bool = False) -> Array: ...
 def winograd(
     conv: Conv2d,
     m: int,
     x: Array,
     weight: Array,
-    packed: Array,
+    packed: Array | None,
     bias: Array | None,
     out: Array,
     accumulate: bool = False,
@@ -136,7 +137,7 @@ def winograd_grad_input(
     m: int,
     grad: Array,
     weight: Array,
-    packed: Array,
+    packed: Array | None,
     grad_x: Array,
     bias: Array | None = None,
     accumulate: bool = False,

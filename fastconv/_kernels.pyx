@@ -537,6 +537,16 @@ def winograd_serves(Conv2d conv not None, int m):
     return elements > 0
 
 
+def winograd_fleeting(Conv2d conv not None, int m, bint backward=False, bint once=False):
+    """Whether weights are better transformed in passing (`packed` is None then), those used `once` or all."""
+    cdef const fc_isa *isa = fc_active_isa()
+    cdef int fleeting
+    if isa == NULL:
+        raise_unknown_isa()
+    isa.f32.winograd_fleeting(&conv.sizes, m, backward, once, &fleeting)
+    return fleeting != 0
+
+
 def winograd_pack(Conv2d conv not None, int m, cnp.ndarray weight not None, bint backward=False):
     """Transformed weights for tiles of m x m outputs."""
     cdef const fc_table *table = table_of(weight)
@@ -568,7 +578,7 @@ cdef bint run_winograd(winograd_kernel kernel, Conv2d conv, int m, cnp.ndarray x
     image_of(out, table, &target)
     epilogue_of(bias, accumulate, residual, clamp, table, &target, &epilogue)
     cdef void *plain = flat(weight, table)
-    cdef void *weights = flat(packed, table)
+    cdef void *weights = NULL if packed is None else flat(packed, table)
     with nogil:
         status = kernel(&conv.sizes, m, source, plain, weights, &epilogue, target)
     if status == FC_NOT_FINITE:
@@ -578,7 +588,7 @@ cdef bint run_winograd(winograd_kernel kernel, Conv2d conv, int m, cnp.ndarray x
 
 
 def winograd(Conv2d conv not None, int m, cnp.ndarray x not None, cnp.ndarray weight not None,
-             cnp.ndarray packed not None, cnp.ndarray bias, cnp.ndarray out not None, bint accumulate=False,
+             cnp.ndarray packed, cnp.ndarray bias, cnp.ndarray out not None, bint accumulate=False,
              cnp.ndarray residual=None, tuple clamp=None):
     """Returns whether `out` is right: not where a value is not finite and was to be accumulated."""
     cdef const fc_table *table = table_of(x)
@@ -586,7 +596,7 @@ def winograd(Conv2d conv not None, int m, cnp.ndarray x not None, cnp.ndarray we
 
 
 def winograd_grad_input(Conv2d conv not None, int m, cnp.ndarray grad not None, cnp.ndarray weight not None,
-                        cnp.ndarray packed not None, cnp.ndarray grad_x not None, cnp.ndarray bias=None,
+                        cnp.ndarray packed, cnp.ndarray grad_x not None, cnp.ndarray bias=None,
                         bint accumulate=False):
     """Returns whether `grad_x` is right, as `winograd` does."""
     cdef const fc_table *table = table_of(grad)

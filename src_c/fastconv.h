@@ -142,9 +142,11 @@ typedef struct {
   /* Winograd with m outputs an axis a tile: F(2, 3), F(4, 3), F(2, 5), and F(4, 3) or F(3, 4) along a row or a        \
    * column of taps, at stride 1. A packed size of 0 says that it cannot serve. The plain weights are there for tiles  \
    * that must be computed directly; where the output itself is added, the status is FC_NOT_FINITE instead, and the    \
-   * result lost. */                                                                                                   \
+   * result lost. Where `packed` is NULL, the weights of square kernels are transformed in passing: the faster way,    \
+   * and the one that needs less memory, for `fleeting` ones, which are told by whether they are used but once. */     \
   X(winograd_packed_size, (const fc_conv2d *conv, int m, int backward, ptrdiff_t *size))                               \
   X(winograd_pack, (const fc_conv2d *conv, int m, int backward, const void *weight, void *packed))                     \
+  X(winograd_fleeting, (const fc_conv2d *conv, int m, int backward, int once, int *fleeting))                          \
   X(winograd, (const fc_conv2d *conv, int m, fc_image x, const void *weight, const void *packed,                       \
                const fc_epilogue *epilogue, fc_image out))                                                             \
   X(winograd_grad_input, (const fc_conv2d *conv, int m, fc_image grad, const void *weight, const void *packed,         \

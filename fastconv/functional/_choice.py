@@ -58,12 +58,13 @@ class Plan:
 
     `conv` is its geometry, or for a transposed convolution that of the one whose adjoint it is; `in_shape` and
     `out_shape` are the shapes that kernels see, `result` the shape the caller sees; `lifted` if they differ, by unit
-    axes. `tile` stands for the algorithm. `memory` holds what has been found out about it.
+    axes. `tile` stands for the algorithm. `fleeting` says that packed weights are not worth keeping if they are used
+    once, as in training. `memory` holds what has been found out about it.
     """
 
     __slots__ = (
-        *("bias_shape", "conv", "in_shape", "lifted", "memory", "out_shape", "product", "result", "shape", "tile"),
-        *("transposed", "weight_shape"),
+        *("bias_shape", "conv", "fleeting", "in_shape", "lifted", "memory", "out_shape", "product", "result", "shape"),
+        *("tile", "transposed", "weight_shape"),
     )
 
     def __init__(
@@ -75,6 +76,7 @@ class Plan:
         self.transposed = transposed
         self.tile = tile
         self.in_shape, self.out_shape = (conv.out_shape, conv.shape) if transposed else (conv.shape, conv.out_shape)
+        self.fleeting = tile > 0 and len(conv.shape) == 4 and _kernels.winograd_fleeting(conv, tile, transposed, True)
         self.lifted = shape != self.in_shape
         self.bias_shape = self.out_shape[1:2]
         self.result = self.out_shape

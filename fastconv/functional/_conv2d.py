@@ -85,18 +85,29 @@ def winograd_doubt(where: Window, channels: tuple[int, int], groups: int) -> str
 def packed(conv: Conv2d, tile: int, backward: bool, w: np.ndarray, weight: Any, tap: int = 0) -> np.ndarray:
     """Weights as the kernels want them; those of a Parameter `weight` are kept until it is written to."""
     if type(weight) is not Parameter:
-        w = np.ascontiguousarray(w)
-        if tile == FFT:
-            return _kernels.fft_conv2d_pack(conv, w, backward)
-        return _kernels.winograd_pack(conv, tile, w, backward) if tile else _kernels.conv2d_pack(conv, w, backward)
+        return _pack(conv, tile, backward, np.ascontiguousarray(w))
     key = (tile, active_isa(), backward, tap)
     fit: Any = conv.adjoint_packing if backward and not tile else conv.packing
     if tile == FFT:
         fit = _kernels.fft_conv2d_tile(conv, backward)
     kept = weight.cache.get(key)
     if kept is None or kept[0] != fit:
-        kept = weight.cache[key] = (fit, packed(conv, tile, backward, w, None))
+        kept = weight.cache[key] = (fit, _pack(conv, tile, backward, np.ascontiguousarray(w)))
     return kept[1]
+
+
+def winograd_weights(
+    conv: Conv2d, tile: int, backward: bool, w: np.ndarray, weight: Any, tap: int = 0
+) -> np.ndarray | None:
+    """Winograd's, or None for those that its kernel had better transform in passing."""
+    fleeting = _kernels.winograd_fleeting(conv, tile, backward, type(weight) is not Parameter)
+    return None if fleeting else packed(conv, tile, backward, w, weight, tap)
+
+
+def _pack(conv: Conv2d, tile: int, backward: bool, w: np.ndarray) -> np.ndarray:
+    if tile == FFT:
+        return _kernels.fft_conv2d_pack(conv, w, backward)
+    return _kernels.winograd_pack(conv, tile, w, backward) if tile else _kernels.conv2d_pack(conv, w, backward)
 
 
 def product(
@@ -115,15 +126,16 @@ def product(
     """
     x = channels_last(x)
     out = empty_channels_last(conv.out_shape, x.dtype)
-    weights = packed(conv, tile, False, w, weight)
     if residual is not None:
         residual = channels_last(residual)
     if tile == FFT:
-        _kernels.fft_conv2d(conv, x, np.ascontiguousarray(w), weights, b, out, residual, clamp)
+        ready = packed(conv, tile, False, w, weight)
+        _kernels.fft_conv2d(conv, x, np.ascontiguousarray(w), ready, b, out, residual, clamp)
     elif tile:
+        weights = winograd_weights(conv, tile, False, w, weight)
         _kernels.winograd(conv, tile, x, np.ascontiguousarray(w), weights, b, out, False, residual, clamp)
     else:
-        _kernels.conv2d(conv, x, weights, b, out, False, residual, clamp)
+        _kernels.conv2d(conv, x, packed(conv, tile, False, w, weight), b, out, False, residual, clamp)
     return out
 
 
@@ -131,13 +143,14 @@ def adjoint(conv: Conv2d, tile: int, grad: np.ndarray, w: np.ndarray, b: np.ndar
     """Return the product with the transpose of what `product` multiplies with, zeros as padding, plus b."""
     grad = channels_last(grad)
     out = empty_channels_last(conv.shape, grad.dtype)
-    weights = packed(conv, tile, True, w, weight)
     if tile == FFT:
-        _kernels.fft_conv2d_grad_input(conv, grad, np.ascontiguousarray(w), weights, out, b)
+        ready = packed(conv, tile, True, w, weight)
+        _kernels.fft_conv2d_grad_input(conv, grad, np.ascontiguousarray(w), ready, out, b)
     elif tile:
+        weights = winograd_weights(conv, tile, True, w, weight)
         _kernels.winograd_grad_input(conv, tile, grad, np.ascontiguousarray(w), weights, out, b)
     else:
-        _kernels.conv2d_grad_input(conv, grad, weights, out, b)
+        _kernels.conv2d_grad_input(conv, grad, packed(conv, tile, True, w, weight), out, b)
     return out
 
 

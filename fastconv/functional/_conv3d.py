@@ -113,7 +113,8 @@ def _run(
             untouched[written] = False
             target[untouched] = 0 if b is None else b[:, None, None]
         plane = np.ascontiguousarray(w[:, :, tap.number])
-        ready = _conv2d.packed(part, tile, backward, plane, weight, tap.number)
+        pack = _conv2d.winograd_weights if tile else _conv2d.packed
+        ready: Any = pack(part, tile, backward, plane, weight, tap.number)
         offset = None if later else b
         given, into = source[taken], target[written]
         if tile and backward:

@@ -70,14 +70,14 @@ def convolve(
     if options_now.altered:
         tile = _choose(op, plan, algorithm, x, w, b, weight)
     wants = (needs_grad(input), needs_grad(weight), needs_grad(bias)) if is_grad_enabled() else _NONE
-    by_columns = None
+    by_columns, kept = None, None if plan.fleeting and wants[1] else weight
     if tile == IM2COL:
         out, by_columns = _im2col.convolve(conv, x, w, b, wants)
         finish(out, r, clamp)
     elif r is not None or clamp is not None:
-        out = _conv2d.product(conv, tile, x, w, b, weight, r, clamp)
+        out = _conv2d.product(conv, tile, x, w, b, kept, r, clamp)
     else:
-        out = plan.product(conv, tile, x, w, b, weight)
+        out = plan.product(conv, tile, x, w, b, kept)
     if any(wants) or needs_grad(residual):
         sources = inputs if residual is None else (*inputs, residual)
         return _record(op, plan, tile, algorithm == "auto", sources, x, w, out, clamp, wants, by_columns)

@@ -96,7 +96,7 @@ def algorithm_of(
     --------
     >>> choice = algorithm_of((1, 64, 56, 56), (64, 64, 3, 3), padding=1)
     >>> choice.algorithm, choice.tile, choice.packed_bytes
-    ('winograd', 4, 589824)
+    ('winograd', 4, 594432)
     >>> algorithm_of((1, 64, 56, 56), (64, 64, 3, 3), stride=2, padding=1).reason
     'the stride is not 1'
     """

@@ -22,7 +22,8 @@ typedef struct {
   ptrdiff_t columns; /* columns stored; the tile has one vector if they fit into it */
   const real *bias;  /* one a column, or NULL; the sums start from it */
   const real *add;   /* added to C, laid out as C is, or NULL; for rows side by side `accumulate` */
-  int accumulate;    /* add to what C holds */
+  int accumulate;    /* for rows side by side: add to what C holds */
+  int resume;        /* for other rows: the sums go on from what C holds */
   int clamp;
   real low, high;
 } fc_tile;
@@ -91,7 +92,8 @@ FC_INLINE void tile_body(const int rows, const int vectors, const fc_tile *t, co
   for (int m = 0; m < rows; m++) {
     a[m] = t->a + a_row[m];
     FC_UNROLL(8)
-    for (int v = 0; v < vectors; v++) sum[m][v] = start[v];
+    for (int v = 0; v < vectors; v++)
+      sum[m][v] = t->resume ? v_load_n(t->c + c_row[m] + v * VL, v + 1 < vectors ? VL : tail) : start[v];
   }
   const real *b = t->b;
   const ptrdiff_t a_step = t->a_step, b_step = t->b_step;

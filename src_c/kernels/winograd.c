@@ -10,7 +10,8 @@
 /* The scratch memory of a worker. */
 typedef struct {
   ptrdiff_t block; /* group * blocks + the block that `inputs` holds */
-  real *zeros, *inputs, *products;
+  real *zeros, *inputs, *weights, *products;
+  const real **pixel; /* of the block's tiles, where channels are taken by slices */
   fc_winograd_place place[WINOGRAD_TILES];
 } fc_winograd_state;
 
@@ -31,9 +32,24 @@ static void winograd_load_block(const fc_winograd *p, fc_winograd_state *state, 
       if (f->alpha_y != f->alpha_x)
         winograd_transform_line(p, pixel, to);
       else if (f->alpha_y == 6)
-        winograd_transform_tile(6, p, pixel, to);
+        winograd_transform_tile(6, pixel, 0, p->in_channels, to, p->plane);
       else
-        winograd_transform_tile(4, p, pixel, to);
+        winograd_transform_tile(4, pixel, 0, p->in_channels, to, p->plane);
+    }
+  }
+}
+
+/* Transforms the block's products of panels begin .. end back. */
+static void winograd_store_block(const fc_winograd *p, const fc_winograd_state *state, ptrdiff_t group, ptrdiff_t first,
+                                 ptrdiff_t count, ptrdiff_t begin, ptrdiff_t end) {
+  const int planes = p->form.alpha_y * p->form.alpha_x;
+  for (ptrdiff_t panel = begin; panel < end; panel++) {
+    const ptrdiff_t column = panel * FC_PANEL, channels = min_size(FC_PANEL, p->out_channels - column);
+    const ptrdiff_t width = panel_width(p->out_channels, column);
+    for (ptrdiff_t t = 0; t < count; t++) {
+      const real *products = state->products + (panel - begin) * planes * p->result_plane + t * width;
+      if (winograd_store_any(p, products, &state->place[t], group * p->out_channels + column, channels))
+        __atomic_store_n(&p->broken[group * p->tiles + first + t], 1, __ATOMIC_RELAXED);
     }
   }
 }
@@ -53,7 +69,7 @@ static void winograd_piece(void *context, ptrdiff_t piece, int worker) {
                   end = min_size(p->panels, begin + p->panels_a_piece);
   const ptrdiff_t last_width = panel_width(p->out_channels, (end - 1) * FC_PANEL);
   for (ptrdiff_t t = 0; t < count; t++) a_row[t] = t * p->row, c_row[0][t] = t * FC_PANEL, c_row[1][t] = t * last_width;
-  const real *weights = p->weights + group * planes * packed_group(p->out_channels, p->depth);
+  const real *weights = p->weights + group * winograd_group(&p->form, p->depth, p->out_channels);
   fc_tile tile = {.segment = &no_segment, .segments = 1, .length = p->depth, .a_step = 1};
   /* A plane of inputs stays in the second-level cache while the panels pass; each weight is read once a block. */
   for (int plane = 0; plane < planes && !fc_stopping(); plane++)
@@ -61,24 +77,79 @@ static void winograd_piece(void *context, ptrdiff_t piece, int worker) {
       const ptrdiff_t column = panel * FC_PANEL, width = panel + 1 < end ? FC_PANEL : last_width;
       tile.columns = tile.b_step = width;
       tile.a = state->inputs + plane * p->plane;
-      tile.b = weights + (column * planes + plane * width) * p->depth;
+      tile.b = weights + winograd_panel(&p->form, p->depth, column) + plane * winograd_pitch(p->depth, width);
       tile.c = state->products + ((panel - begin) * planes + plane) * p->result_plane;
       run_tiles(&tile, count, a_row, c_row[panel + 1 == end]);
     }
-  for (ptrdiff_t panel = begin; panel < end; panel++) {
-    const ptrdiff_t column = panel * FC_PANEL, width = panel + 1 < end ? FC_PANEL : last_width;
-    const ptrdiff_t channels = min_size(FC_PANEL, p->out_channels - column);
+  winograd_store_block(p, state, group, first, count, begin, end);
+}
+
+/* The same for weights that come as they are, a slice of the channels at a time: a panel's slice is transformed,
+ * multiplied with the block's and forgotten. Nothing as large as all transformed weights, four times the plain ones, is
+ * ever written or read. */
+static void winograd_slice_piece(void *context, ptrdiff_t piece, int worker) {
+  const fc_winograd *p = context;
+  const ptrdiff_t chunk = piece % p->chunks, block = piece / p->chunks % p->blocks,
+                  group = piece / p->chunks / p->blocks;
+  const ptrdiff_t first = block * p->block, count = min_size(p->block, p->tiles - first);
+  const int alpha = p->form.alpha_y, planes = alpha * alpha;
+  fc_winograd_state *state = fc_scratch_part(p->scratch, worker);
+  if (state->block != group * p->blocks + block)
     for (ptrdiff_t t = 0; t < count; t++) {
-      const real *products = state->products + (panel - begin) * planes * p->result_plane + t * width;
-      if (winograd_store_any(p, products, &state->place[t], group * p->out_channels + column, channels))
-        __atomic_store_n(&p->broken[group * p->tiles + first + t], 1, __ATOMIC_RELAXED);
+      fc_winograd_place *at = &state->place[t];
+      *at = winograd_place(p, first + t);
+      fc_image in = at->in;
+      in.data = (real *)in.data + group * p->in_channels;
+      tile_pixels(alpha, alpha, in, at->y, at->x, at->in_h, at->in_w, p->padding, state->zeros,
+                  state->pixel + t * planes);
+    }
+  state->block = group * p->blocks + block;
+
+  ptrdiff_t a_row[WINOGRAD_TILES], c_row[2][WINOGRAD_TILES];
+  const ptrdiff_t no_segment = 0, begin = chunk * p->panels_a_piece,
+                  end = min_size(p->panels, begin + p->panels_a_piece);
+  const ptrdiff_t last_width = panel_width(p->out_channels, (end - 1) * FC_PANEL);
+  for (ptrdiff_t t = 0; t < count; t++) a_row[t] = t * p->row, c_row[0][t] = t * FC_PANEL, c_row[1][t] = t * last_width;
+  fc_tile tile = {.segment = &no_segment, .segments = 1, .a_step = 1};
+  for (ptrdiff_t c = 0; c < p->depth && !fc_stopping(); c += tile.length) {
+    tile.length = min_size(p->slice, p->depth - c);
+    tile.resume = c > 0;
+    for (ptrdiff_t t = 0; t < count; t++) {
+      const real *const *pixel = state->pixel + t * planes;
+      if (alpha == 6)
+        winograd_transform_tile(6, pixel, c, c + tile.length, state->inputs + t * p->row, p->plane);
+      else
+        winograd_transform_tile(4, pixel, c, c + tile.length, state->inputs + t * p->row, p->plane);
+    }
+    for (ptrdiff_t panel = begin; panel < end; panel++) {
+      const ptrdiff_t column = panel * FC_PANEL, width = panel + 1 < end ? FC_PANEL : last_width;
+      const ptrdiff_t pitch = winograd_pitch(tile.length, width);
+      winograd_pack_panel(&p->plain, group, column, c, c + tile.length, state->weights, pitch);
+      tile.columns = tile.b_step = width;
+      for (int plane = 0; plane < planes; plane++) {
+        tile.a = state->inputs + plane * p->plane;
+        tile.b = state->weights + plane * pitch;
+        tile.c = state->products + ((panel - begin) * planes + plane) * p->result_plane;
+        run_tiles(&tile, count, a_row, c_row[panel + 1 == end]);
+      }
     }
   }
+  winograd_store_block(p, state, group, first, count, begin, end);
 }
 
 /* --- the convolution --------------------------------------------------------------------------------------------- */
 
-enum { WINOGRAD_BYTES = 512 << 10, WINOGRAD_WEIGHTS = 16 << 20 };
+enum {
+  WINOGRAD_BYTES = 512 << 10,  /* of a block's transformed inputs: they stay in the second-level cache */
+  WINOGRAD_SLICE = 64,         /* channels */
+  WINOGRAD_PRODUCTS = 1 << 20, /* bytes of a piece's products, where weights are transformed in passing, */
+  WINOGRAD_PIECES = 4,         /* and pieces, at least */
+  FLEETING_WEIGHTS = 16 << 20, /* more bytes of transformed weights are not kept, */
+  FLEETING_FEW = 8 << 20,      /* nor are so many for */
+  FLEETING_FEW_TILES = 28,     /* so few tiles, */
+  FLEETING_ONCE = 3 << 19,     /* nor of weights that are used once for */
+  FLEETING_ONCE_TILES = 128    /* so many */
+};
 
 /* Computes the broken tiles again, one small direct product each. */
 static int winograd_mend(const fc_winograd *p, const fc_conv2d *c, int backward, const real *weight) {
@@ -139,25 +210,32 @@ static int run_winograd(fc_winograd *p, const fc_conv2d *c, int backward, const 
   const double work = (double)p->groups * p->tiles * planes * p->depth * p->out_channels;
   const ptrdiff_t pieces = pieces_for(work);
 
-  /* As many tiles as keep the transformed inputs in the second-level cache, or, where the weights do not fit there
-   * either, so many that they are read few times; whole register tiles, equal blocks. */
-  const int stream = planes * p->depth * p->out_channels * element > WINOGRAD_WEIGHTS;
-  const ptrdiff_t fit = stream ? WINOGRAD_TILES : WINOGRAD_BYTES / (planes * p->depth * element) / FC_MR * FC_MR;
-  const ptrdiff_t most = max_size(FC_MR, min_size(min_size(fit, WINOGRAD_TILES / FC_MR * FC_MR), p->tiles));
+  /* As many tiles as keep the transformed inputs in the second-level cache, or, where these are taken by slices, as
+   * there is room for: all, or whole register tiles; equal blocks. */
+  const int sliced = p->weights == NULL;
+  p->slice = sliced ? min_size(WINOGRAD_SLICE, p->depth) : p->depth;
+  const ptrdiff_t fit =
+      sliced ? WINOGRAD_TILES : min_size(WINOGRAD_TILES, WINOGRAD_BYTES / (planes * p->depth * element));
+  const ptrdiff_t most = p->tiles <= fit ? p->tiles : max_size(1, fit / FC_MR) * FC_MR;
   p->blocks = ceil_div(p->tiles, most);
   p->block = ceil_div(ceil_div(p->tiles, p->blocks), 2) * 2;
   p->blocks = ceil_div(p->tiles, p->block);
-  p->chunks = min_size(p->panels, ceil_div(pieces, p->blocks * p->groups));
+  const ptrdiff_t wanted = sliced ? min_size(pieces, WINOGRAD_PIECES) : pieces;
+  const ptrdiff_t room = sliced ? max_size(1, WINOGRAD_PRODUCTS / (planes * p->block * FC_PANEL * element)) : p->panels;
+  p->chunks = min_size(p->panels, max_size(ceil_div(wanted, p->blocks * p->groups), ceil_div(p->panels, room)));
   p->panels_a_piece = ceil_div(p->panels, p->chunks);
   p->chunks = ceil_div(p->panels, p->panels_a_piece);
 
   /* Pitches an odd number of cache lines, so that planes and tiles spread over the cache's sets. */
   const ptrdiff_t line = 64 / element;
-  p->row = (ceil_div(p->depth, line) | 1) * line;
+  p->row = (ceil_div(p->slice, line) | 1) * line;
   p->plane = (p->block * p->row / line | 1) * line + line * 2;
   p->result_plane = (p->block * FC_PANEL / line | 1) * line;
   const size_t zeros = round64((size_t)((p->in_channels + VL) * element)),
                inputs = round64((size_t)(planes * p->plane * element));
+  const size_t weights =
+      p->weights ? 0 : round64((size_t)(planes * winograd_pitch(p->slice, panel_width(p->out_channels, 0)) * element));
+  const size_t pixels = sliced ? round64((size_t)(p->block * planes) * sizeof(real *)) : 0;
   const size_t products = round64((size_t)(p->panels_a_piece * planes * p->result_plane * element));
   const int workers = fc_workers();
   p->broken = fc_scratch_acquire(1, (size_t)(p->groups * p->tiles));
@@ -165,7 +243,7 @@ static int run_winograd(fc_winograd *p, const fc_conv2d *c, int backward, const 
   memset(p->broken, 0, (size_t)(p->groups * p->tiles));
   int status = FC_NO_MEMORY;
   const size_t head = round64(sizeof(fc_winograd_state));
-  p->scratch = fc_scratch_acquire(workers, head + zeros + inputs + products);
+  p->scratch = fc_scratch_acquire(workers, head + zeros + inputs + products + weights + pixels);
   if (p->scratch) {
     for (int i = 0; i < workers; i++) {
       char *part = fc_scratch_part(p->scratch, i);
@@ -174,14 +252,32 @@ static int run_winograd(fc_winograd *p, const fc_conv2d *c, int backward, const 
       state->zeros = (real *)(part + head);
       state->inputs = (real *)(part + head + zeros);
       state->products = (real *)(part + head + zeros + inputs);
+      state->weights = (real *)(part + head + zeros + inputs + products);
+      state->pixel = (const real **)(part + head + zeros + inputs + products + weights);
       memset(state->zeros, 0, zeros);
     }
-    status = fc_parallel(p->groups * p->blocks * p->chunks, work, winograd_piece, p);
+    status = fc_parallel(p->groups * p->blocks * p->chunks, work, sliced ? winograd_slice_piece : winograd_piece, p);
     fc_scratch_release(p->scratch);
     if (status == FC_OK) status = winograd_mend(p, c, backward, weight);
   }
   fc_scratch_release(p->broken);
   return status;
+}
+
+static int kernel_winograd_fleeting(const fc_conv2d *c, int m, int backward, int once, int *fleeting) {
+  const fc_window *w = &c->window;
+  const fc_winograd_form f = winograd_form(c, m);
+  *fleeting = 0;
+  if (f.alpha_y == 0 || f.alpha_y != f.alpha_x) return FC_OK;
+  const ptrdiff_t h = ceil_div(backward ? w->h : w->out_h, w->dilation_y),
+                  width = ceil_div(backward ? w->w : w->out_w, w->dilation_x);
+  const ptrdiff_t tiles = w->batch * w->dilation_y * w->dilation_x * ceil_div(h, f.m_y) * ceil_div(width, f.m_x);
+  ptrdiff_t bytes;
+  kernel_winograd_packed_size(c, m, backward, &bytes);
+  bytes *= (ptrdiff_t)sizeof(real);
+  *fleeting = bytes > FLEETING_WEIGHTS || (tiles <= FLEETING_FEW_TILES && bytes > FLEETING_FEW) ||
+              (once && tiles <= FLEETING_ONCE_TILES && bytes > FLEETING_ONCE);
+  return FC_OK;
 }
 
 static int kernel_winograd(const fc_conv2d *c, int m, fc_image x, const void *weight, const void *packed,
@@ -205,6 +301,7 @@ static int kernel_winograd(const fc_conv2d *c, int m, fc_image x, const void *we
                    .taps_x = w->kw,
                    .form = winograd_form(c, m),
                    .weights = packed,
+                   .plain = winograd_plain(c, m, 0, weight),
                    .bias = epilogue->bias,
                    .clamp = epilogue->clamp,
                    .add = epilogue->add,
@@ -236,6 +333,7 @@ static int kernel_winograd_grad_input(const fc_conv2d *c, int m, fc_image grad, 
                    .taps_x = w->kw,
                    .form = winograd_form(c, m),
                    .weights = packed,
+                   .plain = winograd_plain(c, m, 1, weight),
                    .bias = epilogue->bias,
                    .add = epilogue->add};
   return run_winograd(&p, c, 1, weight);

@@ -10,9 +10,11 @@ typedef struct {
   ptrdiff_t tiles_y, tiles_x, tiles; /* of one such image; of the batch */
   ptrdiff_t block, blocks;           /* tiles worked on at a time */
   ptrdiff_t panels, panels_a_piece, chunks;
-  ptrdiff_t depth, row, plane, result_plane; /* products a sum; pitches of transformed inputs and of products */
-  const real *weights;                       /* [group][panel][plane][part][channel][panel width] */
-  const real *bias, *add;                    /* see fc_epilogue */
+  ptrdiff_t depth, slice;             /* products a sum, and how many of them are done at a time */
+  ptrdiff_t row, plane, result_plane; /* pitches of transformed inputs and of products */
+  const real *weights; /* [group][panel][plane][part][channel][panel width], or NULL: made of `plain` in passing */
+  fc_winograd_pack plain;
+  const real *bias, *add; /* see fc_epilogue */
   int clamp;
   real low, high;
   int padding;
@@ -48,11 +50,12 @@ static fc_winograd_place winograd_place(const fc_winograd *p, ptrdiff_t tile) {
                              .columns = ceil_div(p->out_w - part_x, dx) - x};
 }
 
-FC_INLINE void winograd_transform_tile(const int alpha, const fc_winograd *p, const real *const *pixel, real *to) {
-  const ptrdiff_t channels = p->in_channels;
-  for (ptrdiff_t c = 0; c < channels; c += VL) {
+/* Transforms channels first <= c < last of a tile: to[plane][channel], planes `pitch` apart. */
+FC_INLINE void winograd_transform_tile(const int alpha, const real *const *pixel, ptrdiff_t first, ptrdiff_t last,
+                                       real *to, ptrdiff_t pitch) {
+  for (ptrdiff_t c = first; c < last; c += VL, to += VL) {
     vec d[MOST_PLANES];
-    const ptrdiff_t n = min_size(VL, channels - c);
+    const ptrdiff_t n = min_size(VL, last - c);
     FC_UNROLL(6)
     for (int x = 0; x < alpha; x++) {
       FC_UNROLL(6)
@@ -67,7 +70,7 @@ FC_INLINE void winograd_transform_tile(const int alpha, const fc_winograd *p, co
     for (int y = 0; y < alpha; y++) {
       winograd_input(alpha, d + y * alpha, 1);
       FC_UNROLL(6)
-      for (int x = 0; x < alpha; x++) v_store(to + (y * alpha + x) * p->plane + c, d[y * alpha + x]);
+      for (int x = 0; x < alpha; x++) v_store(to + (y * alpha + x) * pitch, d[y * alpha + x]);
     }
   }
 }

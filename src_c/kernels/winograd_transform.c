@@ -1,6 +1,12 @@
 /* Winograd's transforms of inputs, products and weights along one axis, and the packing of weights. */
 
-enum { MOST_ALPHA = 6, MOST_PLANES = MOST_ALPHA * MOST_ALPHA, WINOGRAD_TILES = 112, LONGEST_LINE = 25 };
+enum {
+  MOST_ALPHA = 6,
+  MOST_PLANES = MOST_ALPHA * MOST_ALPHA,
+  WINOGRAD_TILES = 112,
+  LONGEST_LINE = 25,
+  PACK_AHEAD = 8 /* channels from the weights that are transformed to those that are asked for */
+};
 
 #define ROOT2 ((real)1.41421356237309504880)
 #define HALF_ROOT2 ((real)0.70710678118654752440)
@@ -105,6 +111,7 @@ static fc_winograd_form winograd_form(const fc_conv2d *c, int m) {
   return (fc_winograd_form){0, 0, 0, 0, 0, 0};
 }
 
+/* Plain weights, seen as (group, column, channel summed over, tap), and where they go. */
 typedef struct {
   const real *weight;
   real *packed;
@@ -112,6 +119,23 @@ typedef struct {
   int taps, flip;
   ptrdiff_t columns, depth, panels, column_step, depth_step, group_step;
 } fc_winograd_pack;
+
+/* Elements from one plane of a packed panel to the next: a cache line more than there are, so that planes are spread
+ * over the cache's sets. */
+FC_INLINE ptrdiff_t winograd_pitch(ptrdiff_t depth, ptrdiff_t width) {
+  return depth * width + 64 / (ptrdiff_t)sizeof(real);
+}
+
+/* Elements before the panel that begins at `column`. */
+static ptrdiff_t winograd_panel(const fc_winograd_form *f, ptrdiff_t depth, ptrdiff_t column) {
+  return f->alpha_y * f->alpha_x * (column / FC_PANEL) * winograd_pitch(depth, FC_PANEL);
+}
+
+/* All elements of a group. */
+static ptrdiff_t winograd_group(const fc_winograd_form *f, ptrdiff_t depth, ptrdiff_t columns) {
+  const ptrdiff_t last = (ceil_div(columns, FC_PANEL) - 1) * FC_PANEL;
+  return winograd_panel(f, depth, last) + f->alpha_y * f->alpha_x * winograd_pitch(depth, panel_width(columns, last));
+}
 
 FC_INLINE void winograd_pack_vector(const int alpha, const int taps, const real *g, ptrdiff_t width, real *to,
                                     ptrdiff_t plane) {
@@ -139,57 +163,70 @@ FC_INLINE void winograd_pack_line(const int taps, int parts, const real *g, ptrd
   }
 }
 
+/* Transforms channels first <= d < last of the panel that begins at `column`: to[plane][part][channel][column], planes
+ * `pitch` apart. */
+static __attribute__((noinline)) void winograd_pack_panel(const fc_winograd_pack *p, ptrdiff_t group, ptrdiff_t column,
+                                                          ptrdiff_t first, ptrdiff_t last, real *to, ptrdiff_t pitch) {
+  const fc_winograd_form *f = &p->form;
+  const ptrdiff_t width = panel_width(p->columns, column), columns = min_size(FC_PANEL, p->columns - column);
+  const fc_transposition lanes = transposition();
+  real g[(LONGEST_LINE + 3) * FC_PANEL] = {0};
+  ptrdiff_t source[VL], target[LONGEST_LINE];
+  for (int i = 0; i < VL; i++) source[i] = i * p->column_step;
+  for (int i = 0; i < p->taps; i++) target[i] = (p->flip ? p->taps - 1 - i : i) * width;
+  const real *from = p->weight + group * p->group_step + column * p->column_step + first * p->depth_step;
+  for (ptrdiff_t d = first; d < last; d++, from += p->depth_step, to += width)
+    for (ptrdiff_t n = 0; n < width; n += VL) {
+      FC_UNROLL(16)
+      for (int i = 0; i < VL; i++)
+        __builtin_prefetch(from + n * p->column_step + source[i] + PACK_AHEAD * p->depth_step);
+      transpose(&lanes, from + n * p->column_step, source, min_size(VL, columns - n), p->taps, g + n, target, 1);
+      if (f->alpha_y != f->alpha_x && f->taps == 3)
+        winograd_pack_line(3, f->parts, g + n, width, to + n, pitch, (last - first) * width);
+      else if (f->alpha_y != f->alpha_x)
+        winograd_pack_line(4, f->parts, g + n, width, to + n, pitch, (last - first) * width);
+      else if (f->alpha_y == 4)
+        winograd_pack_vector(4, 3, g + n, width, to + n, pitch);
+      else if (f->taps == 3)
+        winograd_pack_vector(6, 3, g + n, width, to + n, pitch);
+      else
+        winograd_pack_vector(6, 5, g + n, width, to + n, pitch);
+    }
+}
+
 static void winograd_pack_piece(void *context, ptrdiff_t piece, int worker) {
   (void)worker;
   const fc_winograd_pack *p = context;
-  const fc_winograd_form *f = &p->form;
-  const ptrdiff_t planes = f->alpha_y * f->alpha_x, depth = p->depth * f->parts;
-  const ptrdiff_t group = piece / p->panels, column = piece % p->panels * FC_PANEL;
-  const ptrdiff_t width = panel_width(p->columns, column), columns = min_size(FC_PANEL, p->columns - column);
-  real *to = p->packed + group * planes * packed_group(p->columns, depth) + column * planes * depth;
-  real g[(LONGEST_LINE + 3) * FC_PANEL] = {0};
-  for (ptrdiff_t d = 0; d < p->depth; d++) {
-    const real *from = p->weight + group * p->group_step + column * p->column_step + d * p->depth_step;
-    for (ptrdiff_t n = 0; n < columns; n++)
-      for (int i = 0; i < p->taps; i++) g[i * width + n] = from[n * p->column_step + (p->flip ? p->taps - 1 - i : i)];
-    for (ptrdiff_t n = 0; n < width; n += VL) {
-      real *target = to + d * width + n;
-      if (f->alpha_y != f->alpha_x && f->taps == 3)
-        winograd_pack_line(3, f->parts, g + n, width, target, depth * width, p->depth * width);
-      else if (f->alpha_y != f->alpha_x)
-        winograd_pack_line(4, f->parts, g + n, width, target, depth * width, p->depth * width);
-      else if (f->alpha_y == 4)
-        winograd_pack_vector(4, 3, g + n, width, target, depth * width);
-      else if (f->taps == 3)
-        winograd_pack_vector(6, 3, g + n, width, target, depth * width);
-      else
-        winograd_pack_vector(6, 5, g + n, width, target, depth * width);
-    }
-  }
+  const ptrdiff_t group = piece / p->panels, column = piece % p->panels * FC_PANEL, depth = p->depth * p->form.parts;
+  real *to = p->packed + group * winograd_group(&p->form, depth, p->columns) + winograd_panel(&p->form, depth, column);
+  winograd_pack_panel(p, group, column, 0, p->depth, to, winograd_pitch(depth, panel_width(p->columns, column)));
 }
 
 static int kernel_winograd_packed_size(const fc_conv2d *c, int m, int backward, ptrdiff_t *size) {
   const fc_winograd_form f = winograd_form(c, m);
   const ptrdiff_t in = c->window.channels / c->groups, out = c->out_channels / c->groups;
-  const ptrdiff_t planes = f.alpha_y * f.alpha_x * c->groups;
-  *size = planes * (backward ? packed_group(in, out * f.parts) : packed_group(out, in * f.parts));
+  *size = f.alpha_y == 0 ? 0 : c->groups * winograd_group(&f, (backward ? out : in) * f.parts, backward ? in : out);
   return FC_OK;
 }
 
-static int kernel_winograd_pack(const fc_conv2d *c, int m, int backward, const void *weight, void *packed) {
+static fc_winograd_pack winograd_plain(const fc_conv2d *c, int m, int backward, const real *weight) {
   const ptrdiff_t in = c->window.channels / c->groups, out = c->out_channels / c->groups,
                   taps = c->window.kh * c->window.kw;
-  fc_winograd_pack p = {.weight = weight,
-                        .packed = packed,
-                        .form = winograd_form(c, m),
-                        .taps = (int)taps,
-                        .flip = backward,
-                        .columns = backward ? in : out,
-                        .depth = backward ? out : in,
-                        .column_step = backward ? taps : in * taps,
-                        .depth_step = backward ? in * taps : taps,
-                        .group_step = out * in * taps};
-  p.panels = ceil_div(p.columns, FC_PANEL);
-  const double work = (double)c->out_channels * in * p.form.alpha_y * p.form.alpha_x * p.form.parts * 8;
+  return (fc_winograd_pack){.weight = weight,
+                            .form = winograd_form(c, m),
+                            .taps = (int)taps,
+                            .flip = backward,
+                            .columns = backward ? in : out,
+                            .depth = backward ? out : in,
+                            .panels = ceil_div(backward ? in : out, FC_PANEL),
+                            .column_step = backward ? taps : in * taps,
+                            .depth_step = backward ? in * taps : taps,
+                            .group_step = out * in * taps};
+}
+
+static int kernel_winograd_pack(const fc_conv2d *c, int m, int backward, const void *weight, void *packed) {
+  fc_winograd_pack p = winograd_plain(c, m, backward, weight);
+  p.packed = packed;
+  const double work = (double)p.columns * p.depth * c->groups * p.form.alpha_y * p.form.alpha_x * p.form.parts * 8;
   return fc_parallel(c->groups * p.panels, work, winograd_pack_piece, &p);
 }

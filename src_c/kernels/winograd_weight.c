@@ -109,7 +109,6 @@ static int weight_winograd(const fc_weight_job *job, const fc_weight_part *part,
   const fc_weight_space s = weight_space(ceil_div(p->in_channels, job->ranges));
   real *zeros = space, *inputs = zeros + s.zeros, *grads = inputs + WEIGHT_POINTS * s.plane,
        *total = grads + WEIGHT_POINTS * s.grad_plane;
-  const fc_winograd shape = {.in_channels = channels, .plane = s.plane};
   memset(zeros, 0, (size_t)s.zeros * sizeof(real));
   fc_tile tile = {
       .segment = &no_segment, .segments = 1, .a_step = s.row, .b_step = width, .c_step = width, .columns = width};
@@ -127,7 +126,7 @@ static int weight_winograd(const fc_weight_job *job, const fc_weight_part *part,
       const real *pixel[WEIGHT_POINTS];
       tile_pixels(6, 6, in, y + one.band.first_y, x + one.band.first_x, one.band.in_h, one.band.in_w, FC_ZEROS, zeros,
                   pixel);
-      winograd_transform_tile(6, &shape, pixel, inputs + waiting * s.row);
+      winograd_transform_tile(6, pixel, 0, channels, inputs + waiting * s.row, s.plane);
       tile_pixels(4, 4, grad, y, x, end, one.band.out_w, FC_ZEROS, zeros, pixel);
       weight_transform_grad(pixel, part->channels, width, grads + waiting * width, s.grad_plane);
       if (++waiting < s.block) continue;
