@@ -4,6 +4,7 @@ import inspect
 import re
 import warnings
 
+import numpy as np
 import pytest
 
 import fastconv
@@ -22,7 +23,7 @@ SPACES = {
 }
 # Of another device, for other hardware, deprecated, drawn from a global state.
 THEIRS = {"device", "dtype", "_stacklevel", "foreach", "fused", "capturable", "differentiable", "generator"}
-THEIRS |= {"size_average", "reduce", "min_value", "max_value"}
+THEIRS |= {"min_value", "max_value"}
 LATE = {"weight"}  # of losses that are means of differences, new in PyTorch 2.9
 OURS = {"rng", "algorithm", "within_channel", "distribution", "residual", "activation"}
 # PyTorch has no signature of these, or one that says nothing; or they hold other things.
@@ -134,3 +135,17 @@ def test_a_tree_of_layers_reads_the_same():
         return space.Sequential(space.Conv2d(1, 2, 3), parts, heads)
 
     assert repr(tree(layers)) == repr(tree(nn))
+
+
+@pytest.mark.parametrize("size_average", [None, True, False])
+@pytest.mark.parametrize("reduce", [None, True, False])
+def test_former_names_of_reductions(size_average, reduce):
+    scores, labels = np.random.default_rng(0).standard_normal((5, 4)), np.array([0, 1, 2, 3, 1])
+    shares = np.random.default_rng(1).random((5, 4))
+    former = {"size_average": size_average, "reduce": reduce}
+    for name in ("cross_entropy", "nll_loss", "multi_margin_loss", "mse_loss", "l1_loss", "smooth_l1_loss", "kl_div"):
+        given = scores, shares if name in ("mse_loss", "l1_loss", "smooth_l1_loss", "kl_div") else labels
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            expected = getattr(nn.functional, name)(*map(torch.tensor, given), **former)
+        np.testing.assert_allclose(getattr(F, name)(*given, **former), expected, rtol=1e-9)

@@ -9,6 +9,7 @@ import numpy as np
 from fastconv import _kernels, checks
 from fastconv.autograd import as_array, needs_grad, record
 from fastconv.errors import ShapeError
+from fastconv.functional._reduction import REDUCTIONS, reduction_of
 from fastconv.functional.activation import from_rows, rows_along
 from fastconv.tensor import Tensor, array_of
 from fastconv.tracing import traced, tracing
@@ -16,14 +17,15 @@ from fastconv.tracing import traced, tracing
 __all__ = ["cross_entropy", "nll_loss"]
 
 _INT64 = np.dtype(np.int64)
-_REDUCTIONS = ("mean", "sum", "none")
 
 
 def cross_entropy(
     input: Any,
     target: Any,
     weight: Any = None,
+    size_average: bool | None = None,
     ignore_index: int = -100,
+    reduce: bool | None = None,
     reduction: str = "mean",
     label_smoothing: float = 0.0,
 ) -> Tensor:
@@ -43,6 +45,8 @@ def cross_entropy(
         What each class counts, (C,), of the dtype of `input`. The mean is a weighted one.
     ignore_index : int
         A label that counts nothing and has no gradient.
+    size_average, reduce : bool, optional
+        Former names of what `reduction` says: False and None is "sum", None and False "none".
     reduction : {"mean", "sum", "none"}
         What to do with the losses; "none" returns them in the shape of `target`.
     label_smoothing : float
@@ -67,6 +71,7 @@ def cross_entropy(
     >>> cross_entropy([[0.0, 0.0], [0.0, 1000.0]], [0, 1], reduction="none")
     tensor([0.6931, 0.    ])
     """
+    reduction = reduction_of("cross_entropy", size_average, reduce, reduction)
     x = as_array(input, "cross_entropy", "input")
     if _is_soft(target, x):
         return _soft_cross_entropy(input, x, target, weight, reduction, label_smoothing)
@@ -114,7 +119,15 @@ def cross_entropy(
     return record(out, backward, (input,))
 
 
-def nll_loss(input: Any, target: Any, weight: Any = None, ignore_index: int = -100, reduction: str = "mean") -> Tensor:
+def nll_loss(
+    input: Any,
+    target: Any,
+    weight: Any = None,
+    size_average: bool | None = None,
+    ignore_index: int = -100,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+) -> Tensor:
     """Return the mean of ``-input[label]``: what is left of :func:`cross_entropy` after :func:`log_softmax`.
 
     Parameters
@@ -127,6 +140,8 @@ def nll_loss(input: Any, target: Any, weight: Any = None, ignore_index: int = -1
         What each class counts, (C,), of the dtype of `input`. The mean is a weighted one.
     ignore_index : int
         A label that counts nothing and has no gradient.
+    size_average, reduce : bool, optional
+        Former names of what `reduction` says: False and None is "sum", None and False "none".
     reduction : {"mean", "sum", "none"}
         What to do with the losses; "none" returns them in the shape of `target`.
 
@@ -140,6 +155,7 @@ def nll_loss(input: Any, target: Any, weight: Any = None, ignore_index: int = -1
     >>> nll_loss([[-0.5, -2.0], [-3.0, -1.0]], [0, 0])
     tensor(1.75)
     """
+    reduction = reduction_of("nll_loss", size_average, reduce, reduction)
     x, labels = as_array(input, "nll_loss", "input"), int_labels("nll_loss", target)
     shape = x.shape
     axis = 1 if x.ndim > 1 else 0
@@ -199,7 +215,7 @@ def _soft_cross_entropy(
     others = x.shape[:axis] + x.shape[axis + 1 :]
     if tracing():
         arguments = {"input": input, "target": target, "weight": weight, "reduction": reduction}
-        arguments |= {"ignore_index": -100, "label_smoothing": label_smoothing}
+        arguments |= {"size_average": None, "reduce": None, "ignore_index": -100, "label_smoothing": label_smoothing}
         return traced(op, arguments, others if reduction == "none" else (), x.dtype)
     rows = rows_along(x, axis)
     log = _kernels.empty_like(rows)
@@ -226,8 +242,8 @@ def _soft_cross_entropy(
 
 
 def _check_reduction(op: str, reduction: str) -> None:
-    if reduction not in _REDUCTIONS:
-        raise ValueError(f"{op}: reduction must be one of {_REDUCTIONS}, got {reduction!r}")
+    if reduction not in REDUCTIONS:
+        raise ValueError(f"{op}: reduction must be one of {REDUCTIONS}, got {reduction!r}")
 
 
 def int_labels(op: str, target: Any) -> np.ndarray:

@@ -9,8 +9,8 @@ import numpy as np
 from fastconv import checks
 from fastconv.autograd import as_array, record
 from fastconv.errors import ShapeError
+from fastconv.functional._reduction import REDUCTIONS, reduction_of
 from fastconv.functional.loss import class_weights, int_labels
-from fastconv.functional.regression import REDUCTIONS
 from fastconv.tensor import Tensor
 from fastconv.tracing import traced, tracing
 
@@ -58,6 +58,8 @@ def multi_margin_loss(
     p: int = 1,
     margin: float = 1.0,
     weight: Any = None,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
     reduction: str = "mean",
 ) -> Tensor:
     """Return the mean of the hinge losses of all classes but the label: ``max(0, margin - score + other) ** p / C``.
@@ -74,6 +76,8 @@ def multi_margin_loss(
         By how much the label's score must be above all others.
     weight : Tensor or array_like, optional
         What each class counts, (C,).
+    size_average, reduce : bool, optional
+        Former names of what `reduction` says: False and None is "sum", None and False "none".
     reduction : {"mean", "sum", "none"}
         What to do with the losses of the samples.
 
@@ -86,6 +90,7 @@ def multi_margin_loss(
     >>> multi_margin_loss([[1.0, 3.0]], [0])
     tensor(1.5)
     """
+    reduction = reduction_of("multi_margin_loss", size_average, reduce, reduction)
     op = "multi_margin_loss"
     x, labels = _scores_and_labels(op, input, target)
     margin = checks.number(margin, op, "margin")

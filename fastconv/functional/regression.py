@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from fastconv import checks
-from fastconv.autograd import as_array, needs_grad, record
+from fastconv.autograd import as_array
 from fastconv.errors import ShapeError
+from fastconv.functional._reduction import REDUCTIONS, reduced, reduction_of
 from fastconv.tensor import Tensor
 from fastconv.tracing import traced, tracing
 
@@ -22,16 +23,18 @@ __all__ = [
     "smooth_l1_loss",
 ]
 
-REDUCTIONS = ("mean", "sum", "none")
 
-
-def mse_loss(input: Any, target: Any, reduction: str = "mean") -> Tensor:
+def mse_loss(
+    input: Any, target: Any, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean"
+) -> Tensor:
     """Return the mean of ``(input - target) ** 2``.
 
     Parameters
     ----------
     input, target : Tensor or array_like
         Of one shape and dtype, float32 or float64.
+    size_average, reduce : bool, optional
+        Former names of what `reduction` says: False and None is "sum", None and False "none".
     reduction : {"mean", "sum", "none"}
         What to do with the losses of the elements.
 
@@ -40,6 +43,7 @@ def mse_loss(input: Any, target: Any, reduction: str = "mean") -> Tensor:
     >>> mse_loss([1.0, 2.0], [1.0, 4.0])
     tensor(2.)
     """
+    reduction = reduction_of("mse_loss", size_average, reduce, reduction)
     x, t = _pair("mse_loss", input, target, reduction)
     if tracing():
         return traced("mse_loss", locals(), _shape(x, reduction), x.dtype)
@@ -47,13 +51,17 @@ def mse_loss(input: Any, target: Any, reduction: str = "mean") -> Tensor:
     return _symmetric(input, target, difference * difference, lambda: difference + difference, reduction)
 
 
-def l1_loss(input: Any, target: Any, reduction: str = "mean") -> Tensor:
+def l1_loss(
+    input: Any, target: Any, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean"
+) -> Tensor:
     """Return the mean of ``|input - target|``; its gradient is 0 where they are equal.
 
     Parameters
     ----------
     input, target : Tensor or array_like
         Of one shape and dtype, float32 or float64.
+    size_average, reduce : bool, optional
+        Former names of what `reduction` says: False and None is "sum", None and False "none".
     reduction : {"mean", "sum", "none"}
         What to do with the losses of the elements.
 
@@ -62,6 +70,7 @@ def l1_loss(input: Any, target: Any, reduction: str = "mean") -> Tensor:
     >>> l1_loss([1.0, 2.0], [1.0, 4.0])
     tensor(1.)
     """
+    reduction = reduction_of("l1_loss", size_average, reduce, reduction)
     x, t = _pair("l1_loss", input, target, reduction)
     if tracing():
         return traced("l1_loss", locals(), _shape(x, reduction), x.dtype)
@@ -69,13 +78,22 @@ def l1_loss(input: Any, target: Any, reduction: str = "mean") -> Tensor:
     return _symmetric(input, target, np.abs(difference), lambda: np.sign(difference), reduction)
 
 
-def smooth_l1_loss(input: Any, target: Any, reduction: str = "mean", beta: float = 1.0) -> Tensor:
+def smooth_l1_loss(
+    input: Any,
+    target: Any,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    beta: float = 1.0,
+) -> Tensor:
     """Return the mean of d^2 / (2 beta) for a difference abs(d) < beta, else abs(d) - beta / 2.
 
     Parameters
     ----------
     input, target : Tensor or array_like
         Of one shape and dtype, float32 or float64.
+    size_average, reduce : bool, optional
+        Former names of what `reduction` says: False and None is "sum", None and False "none".
     reduction : {"mean", "sum", "none"}
         What to do with the losses of the elements.
     beta : float
@@ -90,12 +108,13 @@ def smooth_l1_loss(input: Any, target: Any, reduction: str = "mean", beta: float
     >>> smooth_l1_loss([0.0, 0.0], [1.0, 3.0], reduction="none")
     tensor([0.5, 2.5])
     """
+    reduction = reduction_of("smooth_l1_loss", size_average, reduce, reduction)
     x, t = _pair("smooth_l1_loss", input, target, reduction)
     beta = checks.number(beta, "smooth_l1_loss", "beta", 0.0)
     if tracing():
         return traced("smooth_l1_loss", locals(), _shape(x, reduction), x.dtype)
     if beta == 0:
-        return l1_loss(input, target, reduction)
+        return l1_loss(input, target, reduction=reduction)
     difference = x - t
     size, inside = np.abs(difference), np.clip(difference, -beta, beta)
     losses = np.where(size < beta, difference * difference / x.dtype.type(2 * beta), size - x.dtype.type(beta / 2))
@@ -136,7 +155,13 @@ def huber_loss(input: Any, target: Any, reduction: str = "mean", delta: float = 
 
 
 def binary_cross_entropy_with_logits(
-    input: Any, target: Any, weight: Any = None, reduction: str = "mean", pos_weight: Any = None
+    input: Any,
+    target: Any,
+    weight: Any = None,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    pos_weight: Any = None,
 ) -> Tensor:
     """Return how improbable yes-or-no answers are: the mean of ``-log sigmoid(input)`` for yes, of `-input` for no.
 
@@ -148,6 +173,8 @@ def binary_cross_entropy_with_logits(
         1 for yes, 0 for no, or anything between; of the shape and dtype of `input`.
     weight : Tensor or array_like, optional
         What each element counts; broadcast. The mean is still one over the number of elements.
+    size_average, reduce : bool, optional
+        Former names of what `reduction` says: False and None is "sum", None and False "none".
     reduction : {"mean", "sum", "none"}
         What to do with the losses of the elements.
     pos_weight : Tensor or array_like, optional
@@ -158,6 +185,7 @@ def binary_cross_entropy_with_logits(
     >>> binary_cross_entropy_with_logits([0.0, 1000.0], [1.0, 1.0], reduction="none")
     tensor([0.6931, 0.    ])
     """
+    reduction = reduction_of("binary_cross_entropy_with_logits", size_average, reduce, reduction)
     op = "binary_cross_entropy_with_logits"
     x, t = _pair(op, input, target, reduction)
     scale, positive = (_spread(op, name, value, x) for name, value in (("weight", weight), ("pos_weight", pos_weight)))
@@ -170,7 +198,7 @@ def binary_cross_entropy_with_logits(
         yes = (np.where(x < 0, one, e)) / (one + e)  # 1 - sigmoid(input)
         counts = (positive - one) * t + one
         losses = ((one - t) * x + counts * softplus) * scale
-    return _reduced(
+    return reduced(
         (input, target),
         losses,
         (lambda: ((one - t) - counts * yes) * scale, lambda: ((positive - one) * softplus - x) * scale),
@@ -178,7 +206,14 @@ def binary_cross_entropy_with_logits(
     )
 
 
-def kl_div(input: Any, target: Any, reduction: str = "mean", log_target: bool = False) -> Tensor:
+def kl_div(
+    input: Any,
+    target: Any,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    log_target: bool = False,
+) -> Tensor:
     """Return the Kullback-Leibler divergence of `input` from `target`: ``target * (log(target) - input)``.
 
     Parameters
@@ -187,6 +222,8 @@ def kl_div(input: Any, target: Any, reduction: str = "mean", log_target: bool = 
         Logarithms of probabilities, float32 or float64.
     target : Tensor or array_like
         Probabilities, or with `log_target` their logarithms; of the shape and dtype of `input`.
+    size_average, reduce : bool, optional
+        Former names of what `reduction` says: False and None is "sum", None and False "none".
     reduction : {"mean", "batchmean", "sum", "none"}
         What to do with the terms. "batchmean", the sum over the length of the first axis, is the divergence proper.
     log_target : bool
@@ -197,9 +234,8 @@ def kl_div(input: Any, target: Any, reduction: str = "mean", log_target: bool = 
     >>> kl_div([[-0.6931, -0.6931]], [[1.0, 0.0]], reduction="batchmean")
     tensor(0.6931)
     """
+    reduction = reduction_of("kl_div", size_average, reduce, reduction)
     x, t = _pair("kl_div", input, target, reduction, (*REDUCTIONS, "batchmean"))
-    if reduction == "batchmean" and x.ndim == 0:
-        raise ShapeError("kl_div: reduction 'batchmean' needs an input with at least one axis")
     if tracing():
         return traced("kl_div", locals(), _shape(x, reduction), x.dtype)
     with np.errstate(all="ignore"):
@@ -214,7 +250,7 @@ def kl_div(input: Any, target: Any, reduction: str = "mean", log_target: bool = 
             return terms + p
         return np.where(t == 0, x.dtype.type(0), log + x.dtype.type(1) - x)
 
-    return _reduced((input, target), terms, (lambda: -p, of_target), reduction)
+    return reduced((input, target), terms, (lambda: -p, of_target), reduction)
 
 
 def _pair(
@@ -251,22 +287,4 @@ def _shape(x: np.ndarray, reduction: str) -> tuple[int, ...]:
 
 def _symmetric(input: Any, target: Any, losses: np.ndarray, slope: Callable[[], np.ndarray], reduction: str) -> Tensor:
     """A loss of the difference of input and target."""
-    return _reduced((input, target), losses, (slope, lambda: -slope()), reduction)
-
-
-def _reduced(
-    inputs: tuple[Any, ...], losses: np.ndarray, slopes: tuple[Callable[[], np.ndarray], ...], reduction: str
-) -> Tensor:
-    """Reduce losses; `slopes` compute their derivatives with respect to each input."""
-    count = {"mean": losses.size, "batchmean": len(losses) if losses.ndim else 1}.get(reduction, 1)
-    needed = [needs_grad(each) for each in inputs]
-    dtype = losses.dtype
-    with np.errstate(all="ignore"):
-        out = losses if reduction == "none" else np.asarray(losses.sum(dtype=np.float64) / np.float64(count), dtype)
-
-    def backward(grad: np.ndarray) -> tuple[np.ndarray | None, ...]:
-        with np.errstate(all="ignore"):
-            scale = grad if reduction == "none" else np.asarray(grad / np.float64(count), dtype)
-            return tuple(slope() * scale if need else None for slope, need in zip(slopes, needed, strict=True))
-
-    return record(out, backward, inputs)
+    return reduced((input, target), losses, (slope, lambda: -slope()), reduction)

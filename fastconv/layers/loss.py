@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fastconv import functional as F
+from fastconv.functional._reduction import reduction_of
 from fastconv.layers.module import Buffer, Module
 from fastconv.tensor import Tensor
 
@@ -20,6 +21,8 @@ class CrossEntropyLoss(Module):
         What each class counts, (C,).
     ignore_index : int
         A label that counts nothing.
+    size_average, reduce : bool, optional
+        Former names of what `reduction` says.
     reduction : {"mean", "sum", "none"}
         What to do with the losses.
     label_smoothing : float
@@ -34,18 +37,22 @@ class CrossEntropyLoss(Module):
     def __init__(
         self,
         weight: Any = None,
+        size_average: bool | None = None,
         ignore_index: int = -100,
+        reduce: bool | None = None,
         reduction: str = "mean",
         label_smoothing: float = 0.0,
     ) -> None:
         self.weight = None if weight is None else Buffer(weight)
         self.ignore_index = ignore_index
-        self.reduction = reduction
+        self.reduction = reduction_of("CrossEntropyLoss", size_average, reduce, reduction)
         self.label_smoothing = label_smoothing
 
     def forward(self, input: Any, target: Any) -> Tensor:
         """Return the loss of scores `input` (N, C, ...) for labels `target` (N, ...)."""
-        return F.cross_entropy(input, target, self.weight, self.ignore_index, self.reduction, self.label_smoothing)
+        return F.cross_entropy(
+            input, target, self.weight, None, self.ignore_index, None, self.reduction, self.label_smoothing
+        )
 
     def extra_repr(self) -> str:
         return f"reduction={self.reduction!r}, label_smoothing={self.label_smoothing:g}"
@@ -60,6 +67,8 @@ class NLLLoss(Module):
         What each class counts, (C,).
     ignore_index : int
         A label that counts nothing.
+    size_average, reduce : bool, optional
+        Former names of what `reduction` says.
     reduction : {"mean", "sum", "none"}
         What to do with the losses.
 
@@ -69,14 +78,21 @@ class NLLLoss(Module):
     tensor(0.5)
     """
 
-    def __init__(self, weight: Any = None, ignore_index: int = -100, reduction: str = "mean") -> None:
+    def __init__(
+        self,
+        weight: Any = None,
+        size_average: bool | None = None,
+        ignore_index: int = -100,
+        reduce: bool | None = None,
+        reduction: str = "mean",
+    ) -> None:
         self.weight = None if weight is None else Buffer(weight)
         self.ignore_index = ignore_index
-        self.reduction = reduction
+        self.reduction = reduction_of("NLLLoss", size_average, reduce, reduction)
 
     def forward(self, input: Any, target: Any) -> Tensor:
         """Return the loss of logarithms of probabilities `input` (N, C, ...) for labels `target` (N, ...)."""
-        return F.nll_loss(input, target, self.weight, self.ignore_index, self.reduction)
+        return F.nll_loss(input, target, self.weight, None, self.ignore_index, None, self.reduction)
 
     def extra_repr(self) -> str:
         return f"reduction={self.reduction!r}"

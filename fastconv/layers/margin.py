@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fastconv import functional as F
+from fastconv.functional._reduction import reduction_of
 from fastconv.layers.module import Buffer, Module
 from fastconv.tensor import Tensor
 
@@ -78,6 +79,8 @@ class MultiMarginLoss(Module):
         By how much the label's score must be above all others.
     weight : array_like, optional
         What each class counts, (C,).
+    size_average, reduce : bool, optional
+        Former names of what `reduction` says.
     reduction : {"mean", "sum", "none"}
         What to do with the losses of the samples.
 
@@ -87,15 +90,23 @@ class MultiMarginLoss(Module):
     tensor(1.5)
     """
 
-    def __init__(self, p: int = 1, margin: float = 1.0, weight: Any = None, reduction: str = "mean") -> None:
+    def __init__(
+        self,
+        p: int = 1,
+        margin: float = 1.0,
+        weight: Any = None,
+        size_average: bool | None = None,
+        reduce: bool | None = None,
+        reduction: str = "mean",
+    ) -> None:
         self.p = p
         self.margin = margin
         self.weight = None if weight is None else Buffer(weight)
-        self.reduction = reduction
+        self.reduction = reduction_of("MultiMarginLoss", size_average, reduce, reduction)
 
     def forward(self, input: Any, target: Any) -> Tensor:
         """Return the loss of scores `input` (N, C) for labels `target` (N,)."""
-        return F.multi_margin_loss(input, target, self.p, self.margin, self.weight, self.reduction)
+        return F.multi_margin_loss(input, target, self.p, self.margin, self.weight, reduction=self.reduction)
 
     def extra_repr(self) -> str:
         return f"p={self.p}, margin={self.margin:g}, reduction={self.reduction!r}"

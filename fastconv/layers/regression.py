@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fastconv import functional as F
+from fastconv.functional._reduction import reduction_of
 from fastconv.layers.module import Buffer, Module
 from fastconv.tensor import Tensor
 
@@ -16,6 +17,8 @@ class MSELoss(Module):
 
     Parameters
     ----------
+    size_average, reduce : bool, optional
+        Former names of what `reduction` says.
     reduction : {"mean", "sum", "none"}
         What to do with the losses of the elements.
 
@@ -25,8 +28,8 @@ class MSELoss(Module):
     tensor(2.)
     """
 
-    def __init__(self, reduction: str = "mean") -> None:
-        self.reduction = reduction
+    def __init__(self, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean") -> None:
+        self.reduction = reduction_of("MSELoss", size_average, reduce, reduction)
 
     def forward(self, input: Any, target: Any) -> Tensor:
         """Return the loss of `input` for `target`."""
@@ -41,6 +44,8 @@ class L1Loss(Module):
 
     Parameters
     ----------
+    size_average, reduce : bool, optional
+        Former names of what `reduction` says.
     reduction : {"mean", "sum", "none"}
         What to do with the losses of the elements.
 
@@ -50,8 +55,8 @@ class L1Loss(Module):
     tensor(1.)
     """
 
-    def __init__(self, reduction: str = "mean") -> None:
-        self.reduction = reduction
+    def __init__(self, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean") -> None:
+        self.reduction = reduction_of("L1Loss", size_average, reduce, reduction)
 
     def forward(self, input: Any, target: Any) -> Tensor:
         """Return the loss of `input` for `target`."""
@@ -66,6 +71,8 @@ class SmoothL1Loss(Module):
 
     Parameters
     ----------
+    size_average, reduce : bool, optional
+        Former names of what `reduction` says.
     reduction : {"mean", "sum", "none"}
         What to do with the losses of the elements.
     beta : float
@@ -73,12 +80,14 @@ class SmoothL1Loss(Module):
 
     Examples
     --------
-    >>> SmoothL1Loss("none")([0.0, 0.0], [1.0, 3.0])
+    >>> SmoothL1Loss(reduction="none")([0.0, 0.0], [1.0, 3.0])
     tensor([0.5, 2.5])
     """
 
-    def __init__(self, reduction: str = "mean", beta: float = 1.0) -> None:
-        self.reduction = reduction
+    def __init__(
+        self, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean", beta: float = 1.0
+    ) -> None:
+        self.reduction = reduction_of("SmoothL1Loss", size_average, reduce, reduction)
         self.beta = beta
 
     def forward(self, input: Any, target: Any) -> Tensor:
@@ -122,6 +131,8 @@ class KLDivLoss(Module):
 
     Parameters
     ----------
+    size_average, reduce : bool, optional
+        Former names of what `reduction` says.
     reduction : {"mean", "batchmean", "sum", "none"}
         What to do with the terms; "batchmean" gives the divergence proper.
     log_target : bool
@@ -129,12 +140,18 @@ class KLDivLoss(Module):
 
     Examples
     --------
-    >>> KLDivLoss("batchmean")([[-0.6931, -0.6931]], [[1.0, 0.0]])
+    >>> KLDivLoss(reduction="batchmean")([[-0.6931, -0.6931]], [[1.0, 0.0]])
     tensor(0.6931)
     """
 
-    def __init__(self, reduction: str = "mean", log_target: bool = False) -> None:
-        self.reduction = reduction
+    def __init__(
+        self,
+        size_average: bool | None = None,
+        reduce: bool | None = None,
+        reduction: str = "mean",
+        log_target: bool = False,
+    ) -> None:
+        self.reduction = reduction_of("KLDivLoss", size_average, reduce, reduction)
         self.log_target = log_target
 
     def forward(self, input: Any, target: Any) -> Tensor:
@@ -152,6 +169,8 @@ class BCEWithLogitsLoss(Module):
     ----------
     weight : array_like, optional
         What each element counts; broadcast.
+    size_average, reduce : bool, optional
+        Former names of what `reduction` says.
     reduction : {"mean", "sum", "none"}
         What to do with the losses of the elements.
     pos_weight : array_like, optional
@@ -163,14 +182,23 @@ class BCEWithLogitsLoss(Module):
     tensor(0.6931)
     """
 
-    def __init__(self, weight: Any = None, reduction: str = "mean", pos_weight: Any = None) -> None:
+    def __init__(
+        self,
+        weight: Any = None,
+        size_average: bool | None = None,
+        reduce: bool | None = None,
+        reduction: str = "mean",
+        pos_weight: Any = None,
+    ) -> None:
         self.weight = None if weight is None else Buffer(weight)
-        self.reduction = reduction
+        self.reduction = reduction_of("BCEWithLogitsLoss", size_average, reduce, reduction)
         self.pos_weight = None if pos_weight is None else Buffer(pos_weight)
 
     def forward(self, input: Any, target: Any) -> Tensor:
         """Return the loss of scores `input` for answers `target`."""
-        return F.binary_cross_entropy_with_logits(input, target, self.weight, self.reduction, self.pos_weight)
+        return F.binary_cross_entropy_with_logits(
+            input, target, self.weight, reduction=self.reduction, pos_weight=self.pos_weight
+        )
 
     def extra_repr(self) -> str:
         return f"reduction={self.reduction!r}"
