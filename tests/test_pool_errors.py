@@ -78,8 +78,8 @@ def test_wrong_inputs(name, bad):
 
 
 def test_wrong_options():
-    for bad in ("no", None, 2, 1.0):
-        with pytest.raises(TypeError, match="ceil_mode"):
+    for bad in ("no", None, 2, 1.0, [2, 2], np.array([2, 2])):
+        with pytest.raises(TypeError, match="ceil_mode must be True or False"):
             F.avg_pool2d(X, 2, ceil_mode=bad)
         with pytest.raises(TypeError, match="count_include_pad"):
             F.avg_pool2d(X, 2, count_include_pad=bad)
@@ -88,6 +88,8 @@ def test_wrong_options():
             F.avg_pool2d(X, 2, divisor_override=bad)
     with pytest.raises(TypeError, match="divisor_override"):
         F.avg_pool2d(X, 2, divisor_override=2.0)
+    with pytest.raises(TypeError, match="max_pool2d: stride must be an int or 2 ints"):
+        F.max_pool2d(X, 2, np.array([2, 2]))
 
 
 def test_a_gradient_of_another_shape():

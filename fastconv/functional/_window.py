@@ -57,7 +57,8 @@ def window(
     >>> window("max_pool2d", (1, 8, 7, 7), 2, 2, 0, ceil_mode=True, pooling=True).out_shape
     (1, 8, 4, 4)
     """
-    find = _known if plain_ints(kernel_size, stride, padding, dilation) else _window
+    plain = plain_ints(kernel_size, stride, padding, dilation) and type(ceil_mode) is bool
+    find = _known if plain else _window
     return find(op, shape, kernel_size, stride, padding, dilation, ceil_mode, pooling)
 
 
@@ -154,7 +155,8 @@ def windows(
     ceil_mode : bool
         Whether to round the output size up.
     """
-    find = _known_windows if plain_ints(kernel_size, stride or 1, padding, dilation) else _windows
+    plain = plain_ints(kernel_size, 1 if stride is None else stride, padding, dilation) and type(ceil_mode) is bool
+    find = _known_windows if plain else _windows
     return find(op, axes, shape, kernel_size, stride, padding, dilation, ceil_mode)
 
 
