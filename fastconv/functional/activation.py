@@ -200,6 +200,9 @@ def scaled_tanh(input: Any) -> Tensor:
 def softmax(input: Any, dim: int | None = None) -> Tensor:
     """Return ``exp(input)`` divided by its sum along one axis: positive numbers that add up to 1.
 
+    Derivative of p[i] with respect to input[j]: p[i] (1 - p[i]) for i = j, else -p[i] p[j]. For the probabilities of
+    classes that exclude each other; for the loss take :func:`cross_entropy` of the scores themselves.
+
     The largest element is subtracted first, so that nothing overflows. Fastest along an axis whose elements are
     adjacent (the last of a plain array, the channels of a channels-last image); along any other the array is copied.
 
@@ -225,7 +228,10 @@ def softmax(input: Any, dim: int | None = None) -> Tensor:
 
 
 def log_softmax(input: Any, dim: int | None = None) -> Tensor:
-    """Return the logarithm of :func:`softmax`, accurate also where that is 0.
+    """Return the logarithm of :func:`softmax`, ``input - log(sum(exp(input)))``, accurate also where that is 0.
+
+    Derivative of element i with respect to input[j]: 1 - p[j] for i = j, else -p[j]. For likelihoods, as of
+    :func:`nll_loss`, which would lose all digits of small probabilities.
 
     Parameters
     ----------

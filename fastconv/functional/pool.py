@@ -95,9 +95,10 @@ def max_pool2d(
     --------
     >>> max_pool2d([[[1.0, 2.0], [3.0, 4.0]]], 2, return_indices=True)
     (tensor([[[4.]]]), tensor([[[3]]]))
+    >>> from fastconv.layers import ZeroPad2d
     >>> edge = [[[-3.0]]]
-    >>> max_pool2d(edge, 2, ceil_mode=True)
-    tensor([[[-3.]]])
+    >>> max_pool2d(edge, 2, ceil_mode=True), max_pool2d(ZeroPad2d((0, 1, 0, 1))(edge), 2)
+    (tensor([[[-3.]]]), tensor([[[0.]]]))
     """
     if activation is not None and (activation != "relu" or return_indices):
         given = f"got {activation!r}" + (" with return_indices" if return_indices else "")
@@ -216,6 +217,10 @@ def avg_pool2d(
     --------
     >>> avg_pool2d([[[1.0, 2.0], [3.0, 4.0]]], 2)
     tensor([[[2.5]]])
+    >>> from fastconv.layers import ZeroPad2d
+    >>> edge = [[[-3.0]]]
+    >>> avg_pool2d(edge, 2, ceil_mode=True), avg_pool2d(ZeroPad2d((0, 1, 0, 1))(edge), 2)
+    (tensor([[[-3.]]]), tensor([[[-0.75]]]))
     """
     return _avg("avg_pool2d", 2, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
 
