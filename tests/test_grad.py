@@ -15,6 +15,7 @@ def test_gradcheck_finds_errors():
     assert gradcheck(lambda x, y: x * y + F.exp(x), [randn(3, 4), randn(4)])
     with pytest.raises(AssertionError, match=r"input 0, element \(\d,\): gradient .*, central difference"):
         gradcheck(wrong, [randn(3)])
+    assert gradcheck(wrong, [randn(3)], raise_exception=False) is False
     with pytest.raises(AssertionError, match="requires no gradient"):
         gradcheck(lambda x: x.detach(), [randn(3)])
     with pytest.raises(TypeError, match="no input is a float64"):

@@ -264,3 +264,10 @@ def test_scipy_computes_the_same(x, w, dtype):
                 for name in ("convolve2d", "correlate2d"):
                     found, expected = (getattr(each, name)(a, b, mode, boundary, 3) for each in (signal, scipy))
                     near(found, expected, slack=4)
+
+
+def test_boundaries_have_the_other_names_of_scipys():
+    image, taps = np.arange(12.0).reshape(3, 4), np.arange(4.0).reshape(2, 2)
+    for name, other in (("fill", "pad"), ("wrap", "circular"), ("symm", "symmetric")):
+        expected = signal.convolve2d(image, taps, boundary=name)
+        np.testing.assert_array_equal(signal.convolve2d(image, taps, boundary=other), expected)

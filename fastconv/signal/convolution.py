@@ -13,6 +13,8 @@ from fastconv.signal import _operands
 
 __all__ = ["convolve", "convolve2d", "correlate", "correlate2d"]
 
+_ALIASES = {"pad": "fill", "circular": "wrap", "symmetric": "symm"}  # which SciPy takes as well
+
 
 def convolve(
     in1: Any,
@@ -184,5 +186,6 @@ def _two_axes(op: str, in1: Any, in2: Any, boundary: Any, **options: Any) -> np.
     for argument, each in (("in1", x), ("in2", taps)):
         if each.ndim < 2:
             raise ShapeError(f"{op}: {argument} must have two axes or more, got shape {each.shape}")
+    boundary = _ALIASES.get(boundary, boundary) if isinstance(boundary, str) else boundary
     boundary = _operands.choice(boundary, ("fill", "wrap", "symm"), op, "boundary")
     return _operands.convolve(op, x, taps, 2, boundary=boundary, **options)
