@@ -3,6 +3,8 @@
 import importlib
 from typing import Any
 
+from numpy import float32, float64
+
 from fastconv import functional
 from fastconv._grad import gradcheck
 from fastconv._kernels import active_isa, available_isas
@@ -19,6 +21,8 @@ __all__ = [
     "active_isa",
     "available_isas",
     "enable_grad",
+    "float32",
+    "float64",
     "from_dlpack",
     "from_numpy",
     "functional",

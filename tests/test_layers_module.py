@@ -3,6 +3,7 @@ import copy
 import numpy as np
 import pytest
 
+import fastconv
 from fastconv import Parameter, Tensor
 from fastconv import functional as F
 from fastconv.errors import ShapeError
@@ -151,7 +152,7 @@ def test_to_converts_everything():
     net = Net()
     net.first.flags = Buffer([1, 0])
     net.first.factor.grad = Tensor([1.0, 1.0])
-    assert net.to(np.float64) is net
+    assert net.to(fastconv.float64) is net
     assert {p.dtype for p in net.parameters()} == {np.dtype(np.float64)}
     assert net.first.count.dtype == np.float64
     assert net.first.factor.grad is None
