@@ -1,5 +1,16 @@
 /* Convolution weights, packed for the micro-kernel. */
 
+enum {
+  PACK_TAPS = 64,
+  PACK_AHEAD = 8 /* channels from the weights that are packed to those that are asked for */
+};
+
+/* Where a tap of the kernel goes if blocks of weights are transposed: it is number `index` of the `count` of a product
+ * whose packed weights begin at element `base`, `group` elements apart for each group; nowhere if there are none. */
+typedef struct {
+  ptrdiff_t base, group, count, index;
+} fc_tap_place;
+
 /* One panel of packed weights: `width` columns (output channels forward, input channels backward) side by side, for
  * every product in the order in which the tiles walk them. */
 typedef struct {
@@ -12,30 +23,56 @@ typedef struct {
   int in_lanes;
   ptrdiff_t pixels, stride_x; /* pixels side by side in a vector, and the taps between their windows */
   ptrdiff_t taps;             /* of the whole kernel */
+  fc_tap_place place[PACK_TAPS];
 } fc_pack;
 
-enum { PACK_TAPS = 64 };
+/* Whether blocks are transposed, the taps of all phases at once. */
+static int pack_transposes(const fc_pack *p) {
+  return !p->in_lanes && p->pixels == 1 && p->column_step > 1 && p->taps <= PACK_TAPS;
+}
+
+/* Gives the taps of the product their places, from element `base` on. */
+static void place_taps(fc_pack *p, ptrdiff_t base) {
+  const ptrdiff_t count = p->taps_y * p->taps_x;
+  for (ptrdiff_t i = 0; i < count; i++)
+    p->place[(p->first_y + i / p->taps_x * p->every_y) * p->kw + p->first_x + i % p->taps_x * p->every_x] =
+        (fc_tap_place){base, p->group_weights, count, i};
+}
 
 /* Taps, and where they are the same the channels of the kernel, lie side by side in memory: blocks of them are turned
  * round, a vector of columns at a time. */
-static void transpose_panel(const fc_pack *p, const real *from, real *to, ptrdiff_t columns, ptrdiff_t width) {
+static void transpose_panel(const fc_pack *p, ptrdiff_t group, ptrdiff_t column, ptrdiff_t width) {
   const ptrdiff_t beside = p->depth_step == p->taps ? max_size(1, PACK_TAPS / p->taps) : 1; /* channels in a block */
+  const ptrdiff_t columns = min_size(FC_PANEL, p->columns - column);
+  const real *from = p->weight + group * p->group_step + column * p->column_step;
   const fc_transposition lanes = transposition();
   ptrdiff_t source[VL], place[PACK_TAPS], target[PACK_TAPS];
-  for (ptrdiff_t tap = 0; tap < p->taps; tap++) place[tap] = -1;
-  for (ptrdiff_t ty = 0; ty < p->taps_y; ty++)
-    for (ptrdiff_t tx = 0; tx < p->taps_x; tx++)
-      place[(p->first_y + ty * p->every_y) * p->kw + p->first_x + tx * p->every_x] =
-          (ty * p->taps_x + tx) * p->depth * width;
+  for (ptrdiff_t tap = 0; tap < p->taps; tap++) {
+    const fc_tap_place *at = &p->place[tap];
+    place[tap] = at->count ? at->base + group * at->group + (column * at->count + at->index * width) * p->depth : -1;
+  }
   for (int i = 0; i < VL; i++) source[i] = i * p->column_step;
-  for (ptrdiff_t d = 0; d < p->depth; d += beside) {
+  for (ptrdiff_t d = 0; d < p->depth; d += beside, from += beside * p->depth_step) {
     const ptrdiff_t here = min_size(beside, p->depth - d);
     for (ptrdiff_t i = 0, c = 0; i < here; i++)
       for (ptrdiff_t tap = 0; tap < p->taps; tap++, c++) target[c] = place[tap] < 0 ? -1 : place[tap] + (d + i) * width;
-    for (ptrdiff_t n = 0; n < width; n += VL)
-      transpose(&lanes, from + d * p->depth_step + n * p->column_step, source, max_size(0, min_size(VL, columns - n)),
-                here * p->taps, to + n, target, 1);
+    for (ptrdiff_t n = 0; n < width; n += VL) {
+      FC_UNROLL(16)
+      for (int i = 0; i < VL; i++)
+        __builtin_prefetch(from + n * p->column_step + source[i] + PACK_AHEAD * p->depth_step);
+      transpose(&lanes, from + n * p->column_step, source, max_size(0, min_size(VL, columns - n)), here * p->taps,
+                p->packed + n, target, 1);
+    }
   }
+}
+
+/* Columns lie side by side already. */
+static void copy_panel(const fc_pack *p, const real *from, real *to, ptrdiff_t columns, ptrdiff_t width) {
+  for (ptrdiff_t d = 0; d < p->depth; d++, from += p->depth_step, to += width)
+    for (ptrdiff_t n = 0; n < width; n += VL) {
+      __builtin_prefetch(from + n + PACK_AHEAD * p->depth_step);
+      v_store(to + n, v_load_n(from + n, min_size(VL, columns - n)));
+    }
 }
 
 static void pack_piece(void *context, ptrdiff_t piece, int worker) {
@@ -47,8 +84,12 @@ static void pack_piece(void *context, ptrdiff_t piece, int worker) {
   const ptrdiff_t span = p->taps_x + (p->pixels - 1) * p->stride_x;
   const real *from = p->weight + group * p->group_step + column * p->column_step;
   real *to = p->packed + group * p->group_weights + column * p->taps_y * span * p->depth;
-  if (p->pixels == 1 && p->column_step > 1 && p->taps <= PACK_TAPS) {
-    transpose_panel(p, from, to, columns, width);
+  if (pack_transposes(p)) {
+    transpose_panel(p, group, column, width);
+    return;
+  }
+  if (p->pixels == 1 && p->column_step == 1 && p->taps == 1) {
+    copy_panel(p, from, to, columns, width);
     return;
   }
   for (ptrdiff_t d = 0; d < p->depth; d++) /* outermost: reads of neighbouring taps share cache lines */
@@ -83,9 +124,9 @@ static int run_pack(fc_pack *p, ptrdiff_t groups) {
     p->group_weights = p->taps_y * p->taps_x * p->depth * p->columns;
     return FC_OK;
   }
-  p->panels = ceil_div(p->columns, FC_PANEL);
   p->group_weights =
       packed_group(p->columns * p->pixels, p->taps_y * (p->taps_x + (p->pixels - 1) * p->stride_x) * p->depth);
+  if (pack_transposes(p)) place_taps(p, 0);
   return fc_parallel(groups * p->panels, (double)groups * p->group_weights, pack_piece, p);
 }
 
@@ -122,6 +163,7 @@ static fc_pack whole_pack(const fc_conv2d *c, int backward, const void *weight, 
                    .packed = packed,
                    .columns = backward ? in : out,
                    .depth = backward ? out : in,
+                   .panels = ceil_div(backward ? in : out, FC_PANEL),
                    .column_step = backward ? taps : in * taps,
                    .depth_step = backward ? in * taps : taps,
                    .group_step = out * in * taps,
@@ -147,6 +189,7 @@ static int kernel_conv2d_pack(const fc_conv2d *c, int backward, const void *weig
   p.pixels = pack_pixels(c, backward);
   p.stride_x = backward ? 1 : w->stride_x;
   if (!backward) return run_pack(&p, c->groups);
+  ptrdiff_t base = 0;
   for (ptrdiff_t ry = 0; ry < w->stride_y && ry < w->h; ry++)
     for (ptrdiff_t rx = 0; rx < w->stride_x && rx < w->w; rx++) {
       const fc_phase fy = phase_of(ry, w->h, w->kh, w->stride_y, w->pad_y, w->dilation_y);
@@ -155,9 +198,15 @@ static int kernel_conv2d_pack(const fc_conv2d *c, int backward, const void *weig
       p.taps_y = fy.count, p.taps_x = fx.count;
       p.first_y = fy.first + (fy.count - 1) * fy.every, p.first_x = fx.first + (fx.count - 1) * fx.every;
       p.every_y = -fy.every, p.every_x = -fx.every;
+      if (pack_transposes(&p)) { /* all phases at once, when their taps have places */
+        p.group_weights = packed_group(p.columns, fy.count * fx.count * p.depth);
+        place_taps(&p, base);
+        base += c->groups * p.group_weights;
+        continue;
+      }
       const int status = run_pack(&p, c->groups);
       if (status != FC_OK) return status;
       p.packed += c->groups * p.group_weights;
     }
-  return FC_OK;
+  return base ? fc_parallel(c->groups * p.panels, (double)base, pack_piece, &p) : FC_OK;
 }

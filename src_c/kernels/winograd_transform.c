@@ -1,12 +1,6 @@
 /* Winograd's transforms of inputs, products and weights along one axis, and the packing of weights. */
 
-enum {
-  MOST_ALPHA = 6,
-  MOST_PLANES = MOST_ALPHA * MOST_ALPHA,
-  WINOGRAD_TILES = 112,
-  LONGEST_LINE = 25,
-  PACK_AHEAD = 8 /* channels from the weights that are transformed to those that are asked for */
-};
+enum { MOST_ALPHA = 6, MOST_PLANES = MOST_ALPHA * MOST_ALPHA, WINOGRAD_TILES = 112, LONGEST_LINE = 25 };
 
 #define ROOT2 ((real)1.41421356237309504880)
 #define HALF_ROOT2 ((real)0.70710678118654752440)
