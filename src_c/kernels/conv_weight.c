@@ -8,11 +8,15 @@
  * while the sums are near; else the chunks are added in order at the end.
  *
  * With many channels a tile stays within one tap, and only the pixels that the tap finds inside the image are visited:
- * nothing is copied. With few, tiles run across taps, over a copy of the band with the zeros around it. Rows that lie
- * side by side in the input, a pixel's channels or a tap row's, share a pointer. */
+ * nothing is copied; but for a single tap the pixels' channels are, beside each other, for pixels of many channels are
+ * far apart, a memory page each, and every tile would go to all of them. With few, tiles run across taps, over a copy
+ * of the band with the zeros around it. Rows that lie side by side in the input, a pixel's channels or a tap row's,
+ * share a pointer. */
 enum {
   WEIGHT_PIXELS = 192,     /* of a band: a panel of the gradient beside the input's lines in the first-level cache */
   WEIGHT_SUMS = 128 << 10, /* bytes of a piece's sums: they stay in the second-level cache */
+  FAR_INPUT = 4 << 20,     /* bytes of an input that is beyond the second-level caches */
+  FAR_APART = 320 << 10,   /* bytes that a band's input lies within: more pages than the processor knows at once */
   BESIDE_RUN = 8           /* rows that must lie side by side for tiles of such rows */
 };
 
@@ -23,6 +27,8 @@ typedef struct {
   ptrdiff_t images_y,
       images_x; /* that an image is taken as: by Winograd's way, each dilation-th row and column is one */
   int by_taps, winograd;
+  int by_chunks;       /* pieces share the pixels, for the sums are few; those of the same pixels follow each other */
+  ptrdiff_t near;      /* of a single tap's copy of the input: the step from pixel to pixel, or 0 where there is none */
   ptrdiff_t pixels;    /* side by side in a vector of the gradient, see pixels_a_vector */
   real *sums;          /* with chunks: [chunk][group, panel and range][sums of a piece] */
   ptrdiff_t most_sums; /* of a piece */
@@ -79,6 +85,26 @@ static void weight_taps(const fc_weight_job *job, fc_tile tile, const fc_weight_
     }
     if (tile.segments || !tile.accumulate) run_tiles_beside(&tile, rows);
   }
+}
+
+/* The same for a single tap that stays inside. */
+static void weight_near(const fc_weight_job *job, fc_tile tile, const fc_weight_part *part, const real *in, ptrdiff_t y,
+                        ptrdiff_t x, ptrdiff_t rows, ptrdiff_t columns, real *copy, ptrdiff_t *segment) {
+  const fc_product *p = &job->band;
+  const ptrdiff_t channels = part->last - part->first;
+  real *to = copy;
+  for (ptrdiff_t i = y; i < y + rows; i++)
+    for (ptrdiff_t j = x; j < x + columns; j++, to += job->near) {
+      const real *from = in + (i * p->stride_y + p->first_y) * p->in.row + (j * p->stride_x + p->first_x) * p->in.pixel;
+      for (ptrdiff_t n = 0; n < channels; n += VL)
+        v_store(to + n, v_load_n(from + part->first + n, min_size(VL, channels - n)));
+    }
+  *segment = 0;
+  tile.a = copy;
+  tile.a_step = job->near;
+  tile.segments = 1;
+  tile.length = rows * columns;
+  run_tiles_beside(&tile, channels);
 }
 
 /* The same across taps, over a copy of the band; `tables` has room for two offsets a row and one a line of the band. */
@@ -176,17 +202,17 @@ static int weight_winograd(const fc_weight_job *job, const fc_weight_part *part,
 static void weight_piece(void *context, ptrdiff_t piece, int worker) {
   const fc_weight_job *job = context;
   const fc_product *p = &job->band;
-  const ptrdiff_t chunk = piece % job->chunks;
-  const fc_weight_part part = weight_part(job, piece / job->chunks);
+  const ptrdiff_t parts = p->groups * p->panels * job->ranges;
+  const ptrdiff_t chunk = job->by_chunks ? piece / parts : piece % job->chunks;
+  const ptrdiff_t part_index = job->by_chunks ? piece % parts : piece / job->chunks;
+  const fc_weight_part part = weight_part(job, part_index);
 
   ptrdiff_t *tables = fc_scratch_part(p->scratch, worker);
   const ptrdiff_t offsets = p->rows + (job->by_taps ? 0 : 2 * p->taps_y * p->taps_x * p->in_channels);
   real *packed = (real *)((char *)tables + round64((size_t)offsets * sizeof(ptrdiff_t)));
   real *own = packed + p->rows * p->columns * FC_PANEL;
   real *copy = own + (job->sums ? 0 : job->most_sums);
-  real *sums = job->sums
-                   ? job->sums + (chunk * p->groups * p->panels * job->ranges + piece / job->chunks) * job->most_sums
-                   : own;
+  real *sums = job->sums ? job->sums + (chunk * parts + part_index) * job->most_sums : own;
 
   fc_tile tile = {
       .b = packed, .b_step = part.width, .segment = tables, .c = sums, .c_step = part.width, .columns = part.width};
@@ -202,7 +228,9 @@ static void weight_piece(void *context, ptrdiff_t piece, int worker) {
                        part.group * p->out_channels + part.column;
     pack_grad(&one, packed, grad, rows, columns, part.channels, part.width);
     tile.a_step = p->stride_x * one.band.in.pixel;
-    if (job->by_taps) {
+    if (job->near) {
+      weight_near(&one, tile, &part, in, y, x, rows, columns, copy, tables);
+    } else if (job->by_taps) {
       weight_taps(&one, tile, &part, in, y, y + rows, x, x + columns, tables);
     } else {
       const fc_band band = open_band(&one.band, in, y, x, rows, columns, copy, 1);
@@ -231,6 +259,8 @@ static void plan_weight_pieces(fc_weight_job *job, double work) {
   job->ranges = 1;
   if (job->winograd) /* the fewer ranges, the less is transformed twice */
     job->ranges = fit;
+  else if (job->by_chunks)
+    job->ranges = fit;
   else if (job->by_taps)
     job->ranges = max_size(1, min_size(max_size(ceil_div(pieces, owned), fit), p->in_channels / (2 * FC_MR)));
   job->most_sums = taps * ceil_div(p->in_channels, job->ranges) * widest;
@@ -257,6 +287,10 @@ static int kernel_conv2d_grad_weight(const fc_conv2d *c, int winograd, fc_image 
   }
   p->panels = ceil_div(p->out_channels, FC_PANEL);
   plan_bands(p, WEIGHT_PIXELS, BAND_BYTES);
+  const int large = (double)p->batch * p->in_h * p->in_w * w->channels * sizeof(real) > FAR_INPUT;
+  const int single = large && job.by_taps && !p->copied && products == p->in_channels;
+  const ptrdiff_t reach = p->rows * p->columns * p->stride_x * x.pixel * (ptrdiff_t)sizeof(real);
+  job.by_chunks = single && c->out_channels * products * (ptrdiff_t)sizeof(real) <= 2 * WEIGHT_SUMS;
   if (job.by_taps) p->copied = 0;
   job.winograd = winograd && weight_by_winograd(c);
   job.images_y = job.images_x = 1;
@@ -269,12 +303,16 @@ static int kernel_conv2d_grad_weight(const fc_conv2d *c, int winograd, fc_image 
   job.bands = p->batch * job.images_y * job.images_x * p->bands_y * p->bands_x;
   const double work = (double)w->batch * w->out_h * w->out_w * c->out_channels * (double)products;
   plan_weight_pieces(&job, work);
+  if (single && reach >= FAR_APART)
+    job.near = (ceil_div(ceil_div(p->in_channels, job.ranges), VL) | 1) * VL; /* spread over the cache's sets */
 
   const ptrdiff_t parts = p->groups * p->panels * job.ranges;
   const size_t tables = round64((size_t)(p->rows + (job.by_taps ? 0 : 2 * products)) * sizeof(ptrdiff_t));
   const size_t packed = (size_t)(p->rows * p->columns * FC_PANEL) * sizeof(real);
   const size_t sums = (size_t)job.most_sums * sizeof(real);
-  const size_t space = job.winograd ? (size_t)weight_space_size(&job) * sizeof(real) : (size_t)copy_bytes(p);
+  const size_t space = job.winograd ? (size_t)weight_space_size(&job) * sizeof(real)
+                       : job.near   ? (size_t)(p->rows * p->columns * job.near) * sizeof(real)
+                                    : (size_t)copy_bytes(p);
   if (job.chunks > 1) {
     job.sums = fc_scratch_acquire(1, (size_t)(job.chunks * parts) * sums);
     if (!job.sums) return FC_NO_MEMORY;
