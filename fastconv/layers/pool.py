@@ -53,9 +53,11 @@ class MaxPool1d(Module):
 
     def forward(self, input: Any) -> Any:
         """Return the maxima, and where they are if `return_indices`."""
-        return type(self)._function(
-            input, self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode, self.return_indices
-        )
+        return self._pooled(input)
+
+    def _pooled(self, input: Any, **after: Any) -> Any:
+        window = (self.kernel_size, self.stride, self.padding, self.dilation)
+        return type(self)._function(input, *window, self.ceil_mode, self.return_indices, **after)
 
     def extra_repr(self) -> str:
         return (
@@ -90,16 +92,7 @@ class MaxPool2d(MaxPool1d):
 
     def forward(self, input: Any, activation: str | None = None) -> Any:
         """Return the maxima, and where they are if `return_indices`; `activation` as in the function."""
-        return F.max_pool2d(
-            input,
-            self.kernel_size,
-            self.stride,
-            self.padding,
-            self.dilation,
-            self.ceil_mode,
-            self.return_indices,
-            activation=activation,
-        )
+        return self._pooled(input, activation=activation)
 
 
 class MaxPool3d(MaxPool1d):
