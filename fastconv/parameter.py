@@ -96,6 +96,10 @@ class Parameter(Tensor):
         with self.writing() as storage:
             storage[...] = array
 
+    def forget_grad(self, set_to_none: bool = True) -> None:
+        """Drop the gradient, or with False set it to 0 if there is one."""
+        self.grad = None if set_to_none or self.grad is None else Tensor(np.zeros(self.shape, self.dtype))
+
     def writing(self) -> _Writing:
         """Give the library the writable array: ``with parameter.writing() as array``.
 

@@ -190,7 +190,7 @@ class Module(Hooked, Named):
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget the gradients of all parameters, or with False set them to 0."""
         for p in self.parameters():
-            p.grad = None if set_to_none or p.grad is None else Tensor(np.zeros(p.shape, p.dtype))
+            p.forget_grad(set_to_none)
 
     def apply(self, fn: Callable[[Module], Any]) -> Module:
         """Call `fn` on all modules inside, innermost first, then on this one; returns this module."""

@@ -11,7 +11,7 @@ import numpy as np
 from fastconv import _kernels, checks
 from fastconv.errors import DataError, ShapeError
 from fastconv.parameter import Parameter
-from fastconv.tensor import Tensor, array_of, wrap
+from fastconv.tensor import array_of, wrap
 
 __all__ = ["Optimizer"]
 
@@ -151,7 +151,7 @@ class Optimizer:
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget the gradients of all parameters, or with False set them to 0."""
         for p in self._params():
-            p.grad = None if set_to_none or p.grad is None else Tensor(np.zeros(p.shape, p.dtype))
+            p.forget_grad(set_to_none)
 
     # ---- state
 
