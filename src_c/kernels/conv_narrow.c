@@ -34,7 +34,7 @@ static int is_narrow(const fc_conv2d *c) {
   const fc_window *w = &c->window;
   if (c->groups != 1 || 2 * w->channels > VL || w->kh * w->kw < 4 || c->out_channels < 8) return 0;
   if (w->dilation_x != 1 || w->stride_x * w->channels > VL) return 0;
-  return w->kw * w->channels <= NARROW_VECTORS * VL && w->kw * w->channels <= FC_MR * FC_NV / 2 * VL;
+  return w->kw * w->channels <= NARROW_VECTORS * VL;
 }
 
 static ptrdiff_t narrow_size(const fc_conv2d *c) { return c->out_channels * c->window.kh * narrow_vectors(c) * VL; }
@@ -98,7 +98,8 @@ typedef void (*fc_narrow_function)(const fc_narrow *, const real *, const real *
 #define FC_NARROW(rows, vectors)                                                                                    \
   static __attribute__((noinline)) void narrow_##rows##x##vectors(const fc_narrow *job, const real *weights,        \
                                                                   const real *const from[2], real *const into[2]) { \
-    if (2 * rows * vectors <= FC_MR * FC_NV) narrow_body(rows, vectors, job, weights, from, into);                  \
+    if (VL > 1 && 2 * rows * vectors <= FC_MR * FC_NV) /* else never called */                                      \
+      narrow_body(rows, vectors, job, weights, from, into);                                                         \
   }
 #define FC_NARROW_NAME(rows, vectors) [vectors - 1][rows - 1] = narrow_##rows##x##vectors,
 #define FC_NARROWS(X) FC_ROWS_6(X, 1) FC_ROWS_6(X, 2) FC_ROWS_4(X, 3) X(1, 4) X(2, 4) X(3, 4)
