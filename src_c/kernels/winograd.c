@@ -54,32 +54,51 @@ static void winograd_store_block(const fc_winograd *p, const fc_winograd_state *
   }
 }
 
+/* What a piece computes: tiles first .. first + count of a group, by panels begin .. end, with the rows of its tiles.
+ */
+typedef struct {
+  ptrdiff_t group, block, first, count, begin, end; /* `block` is counted through all groups */
+  ptrdiff_t last_width;                             /* of the last panel */
+  ptrdiff_t a_row[WINOGRAD_TILES], c_row[2][WINOGRAD_TILES];
+} fc_winograd_part;
+
+static void winograd_part(const fc_winograd *p, ptrdiff_t piece, fc_winograd_part *part) {
+  const ptrdiff_t chunk = piece % p->chunks;
+  part->block = piece / p->chunks;
+  part->group = part->block / p->blocks;
+  part->first = part->block % p->blocks * p->block;
+  part->count = min_size(p->block, p->tiles - part->first);
+  part->begin = chunk * p->panels_a_piece;
+  part->end = min_size(p->panels, part->begin + p->panels_a_piece);
+  part->last_width = panel_width(p->out_channels, (part->end - 1) * FC_PANEL);
+  for (ptrdiff_t t = 0; t < part->count; t++) {
+    part->a_row[t] = t * p->row;
+    part->c_row[0][t] = t * FC_PANEL, part->c_row[1][t] = t * part->last_width;
+  }
+}
+
 static void winograd_piece(void *context, ptrdiff_t piece, int worker) {
   const fc_winograd *p = context;
-  const ptrdiff_t chunk = piece % p->chunks, block = piece / p->chunks % p->blocks,
-                  group = piece / p->chunks / p->blocks;
-  const ptrdiff_t first = block * p->block, count = min_size(p->block, p->tiles - first);
+  fc_winograd_part part;
+  winograd_part(p, piece, &part);
+  const ptrdiff_t group = part.group, first = part.first, count = part.count, begin = part.begin, end = part.end;
   const int planes = p->form.alpha_y * p->form.alpha_x;
   fc_winograd_state *state = fc_scratch_part(p->scratch, worker);
-  if (state->block != group * p->blocks + block) winograd_load_block(p, state, group, first, count);
-  state->block = group * p->blocks + block;
+  if (state->block != part.block) winograd_load_block(p, state, group, first, count);
+  state->block = part.block;
 
-  ptrdiff_t a_row[WINOGRAD_TILES], c_row[2][WINOGRAD_TILES];
-  const ptrdiff_t no_segment = 0, begin = chunk * p->panels_a_piece,
-                  end = min_size(p->panels, begin + p->panels_a_piece);
-  const ptrdiff_t last_width = panel_width(p->out_channels, (end - 1) * FC_PANEL);
-  for (ptrdiff_t t = 0; t < count; t++) a_row[t] = t * p->row, c_row[0][t] = t * FC_PANEL, c_row[1][t] = t * last_width;
+  const ptrdiff_t no_segment = 0;
   const real *weights = p->weights + group * winograd_group(&p->form, p->depth, p->out_channels);
   fc_tile tile = {.segment = &no_segment, .segments = 1, .length = p->depth, .a_step = 1};
   /* A plane of inputs stays in the second-level cache while the panels pass; each weight is read once a block. */
   for (int plane = 0; plane < planes && !fc_stopping(); plane++)
     for (ptrdiff_t panel = begin; panel < end; panel++) {
-      const ptrdiff_t column = panel * FC_PANEL, width = panel + 1 < end ? FC_PANEL : last_width;
+      const ptrdiff_t column = panel * FC_PANEL, width = panel + 1 < end ? FC_PANEL : part.last_width;
       tile.columns = tile.b_step = width;
       tile.a = state->inputs + plane * p->plane;
       tile.b = weights + winograd_panel(&p->form, p->depth, column) + plane * winograd_pitch(p->depth, width);
       tile.c = state->products + ((panel - begin) * planes + plane) * p->result_plane;
-      run_tiles(&tile, count, a_row, c_row[panel + 1 == end]);
+      run_tiles(&tile, count, part.a_row, part.c_row[panel + 1 == end]);
     }
   winograd_store_block(p, state, group, first, count, begin, end);
 }
@@ -89,12 +108,12 @@ static void winograd_piece(void *context, ptrdiff_t piece, int worker) {
  * ever written or read. */
 static void winograd_slice_piece(void *context, ptrdiff_t piece, int worker) {
   const fc_winograd *p = context;
-  const ptrdiff_t chunk = piece % p->chunks, block = piece / p->chunks % p->blocks,
-                  group = piece / p->chunks / p->blocks;
-  const ptrdiff_t first = block * p->block, count = min_size(p->block, p->tiles - first);
+  fc_winograd_part part;
+  winograd_part(p, piece, &part);
+  const ptrdiff_t group = part.group, first = part.first, count = part.count, begin = part.begin, end = part.end;
   const int alpha = p->form.alpha_y, planes = alpha * alpha;
   fc_winograd_state *state = fc_scratch_part(p->scratch, worker);
-  if (state->block != group * p->blocks + block)
+  if (state->block != part.block)
     for (ptrdiff_t t = 0; t < count; t++) {
       fc_winograd_place *at = &state->place[t];
       *at = winograd_place(p, first + t);
@@ -103,13 +122,9 @@ static void winograd_slice_piece(void *context, ptrdiff_t piece, int worker) {
       tile_pixels(alpha, alpha, in, at->y, at->x, at->in_h, at->in_w, p->padding, state->zeros,
                   state->pixel + t * planes);
     }
-  state->block = group * p->blocks + block;
+  state->block = part.block;
 
-  ptrdiff_t a_row[WINOGRAD_TILES], c_row[2][WINOGRAD_TILES];
-  const ptrdiff_t no_segment = 0, begin = chunk * p->panels_a_piece,
-                  end = min_size(p->panels, begin + p->panels_a_piece);
-  const ptrdiff_t last_width = panel_width(p->out_channels, (end - 1) * FC_PANEL);
-  for (ptrdiff_t t = 0; t < count; t++) a_row[t] = t * p->row, c_row[0][t] = t * FC_PANEL, c_row[1][t] = t * last_width;
+  const ptrdiff_t no_segment = 0;
   fc_tile tile = {.segment = &no_segment, .segments = 1, .a_step = 1};
   for (ptrdiff_t c = 0; c < p->depth && !fc_stopping(); c += tile.length) {
     tile.length = min_size(p->slice, p->depth - c);
@@ -122,7 +137,7 @@ static void winograd_slice_piece(void *context, ptrdiff_t piece, int worker) {
         winograd_transform_tile(4, pixel, c, c + tile.length, state->inputs + t * p->row, p->plane);
     }
     for (ptrdiff_t panel = begin; panel < end; panel++) {
-      const ptrdiff_t column = panel * FC_PANEL, width = panel + 1 < end ? FC_PANEL : last_width;
+      const ptrdiff_t column = panel * FC_PANEL, width = panel + 1 < end ? FC_PANEL : part.last_width;
       const ptrdiff_t pitch = winograd_pitch(tile.length, width);
       winograd_pack_panel(&p->plain, group, column, c, c + tile.length, state->weights, pitch);
       tile.columns = tile.b_step = width;
@@ -130,7 +145,7 @@ static void winograd_slice_piece(void *context, ptrdiff_t piece, int worker) {
         tile.a = state->inputs + plane * p->plane;
         tile.b = state->weights + plane * pitch;
         tile.c = state->products + ((panel - begin) * planes + plane) * p->result_plane;
-        run_tiles(&tile, count, a_row, c_row[panel + 1 == end]);
+        run_tiles(&tile, count, part.a_row, part.c_row[panel + 1 == end]);
       }
     }
   }
