@@ -50,8 +50,9 @@ FC_INLINE vec activation_value(const int function, vec x, vec a, vec b, vec c) {
       e = v_add(v_max(v_zero(), n), fc_log1p(fc_exp(v_sub(v_zero(), v_abs(n)))));
       return v_select(v_lt(b, n), x, v_mul(c, e));
     case FC_gelu:
-      n = fc_normal_tail(x, &e);
-      return v_mul(above_infinity(x), v_select(v_lt(x, v_zero()), n, v_sub(v_set1(1), n)));
+      n = fc_normal_distance(x);
+      e = fc_normal_tail(n, n, &n);
+      return v_fma(n, e, v_max(v_zero(), x)); /* below 0 the tail times x, above it x without that of -x */
     case FC_gelu_tanh:
       return v_mul(above_infinity(x), gelu_tanh_gate(x, &e));
     case FC_silu:
@@ -90,9 +91,9 @@ FC_INLINE vec activation_slope(const int function, vec x, vec grad, vec a, vec b
       n = v_mul(a, x);
       return v_mul(grad, v_select(v_lt(b, n), one, fc_sigmoid(n)));
     case FC_gelu:
-      n = fc_normal_tail(x, &e);
-      n = v_select(v_lt(x, v_zero()), n, v_sub(one, n));
-      return v_mul(grad, v_fma(v_mul(clamp(x, -40, 40), v_set1((real)0.3989422804014327)), e, n));
+      e = fc_normal_tail(fc_normal_distance(x), one, &n);
+      s = v_mul(clamp(x, -40, 40), v_set1((real)0.3989422804014327));
+      return v_mul(grad, v_select(v_lt(x, v_zero()), v_mul(e, v_sub(s, n)), v_fma(e, v_add(s, n), one)));
     case FC_gelu_tanh:
       x = clamp(x, -40, 40);
       s = gelu_tanh_gate(x, &e);

@@ -8,16 +8,17 @@
  */
 FC_INLINE vec fc_reduce(vec x, vec *n) {
 #if FC_DOUBLE
-  const real high = 0x1.62e42fee00000p-1, low = 0x1.a39ef35793c76p-33;
+  const real high = 0x1.62e42fee00000p-1, low = 0x1.a39ef35793c76p-33, whole = 0x1.8p52;
 #else
-  const real high = 0x1.63p-1f, low = -0x1.bd0106p-13f;
+  const real high = 0x1.63p-1f, low = -0x1.bd0106p-13f, whole = 0x1.8p23f;
 #endif
-  *n = v_round(v_mul(x, v_set1((real)1.4426950408889634)));
+  *n =
+      v_sub(v_fma(x, v_set1((real)1.4426950408889634), v_set1(whole)), v_set1(whole)); /* no fraction has place there */
   return v_fma(*n, v_set1(-low), v_fma(*n, v_set1(-high), x));
 }
 
-/* e^r - 1 for |r| <= ln 2 / 2 as r + r^2 q(r), q minimax (Remez): 2^-58 of e^r in double, 2^-28 in float. */
-FC_INLINE vec fc_expm1_reduced(vec r) {
+/* q(r) of e^r = 1 + r + r^2 q(r) for |r| <= ln 2 / 2, minimax (Remez): 2^-58 of e^r in double, 2^-28 in float. */
+FC_INLINE vec fc_exp_polynomial(vec r) {
 #if FC_DOUBLE
   static const real q[] = {0x1.af85b598089cep-26, 0x1.28b072ace3431p-22, 0x1.71dddfae89bf5p-19, 0x1.a0199667edec4p-16,
                            0x1.a01a01baef9aep-13, 0x1.6c16c185b70a3p-10, 0x1.111111110d611p-7,  0x1.555555554ffeap-5,
@@ -27,14 +28,16 @@ FC_INLINE vec fc_expm1_reduced(vec r) {
 #endif
   vec sum = v_set1(q[0]);
   for (unsigned i = 1; i < sizeof q / sizeof q[0]; i++) sum = v_fma(sum, r, v_set1(q[i]));
-  return v_fma(v_mul(r, r), sum, r);
+  return sum;
 }
 
-/* e^x within 1.5 ulp, x of a size that has a result. */
-FC_INLINE vec fc_exp_within(vec x) {
-  vec n;
-  const vec r = fc_reduce(x, &n);
-  return v_scale(v_add(v_set1(1), fc_expm1_reduced(r)), n);
+/* e^r - 1, as accurate near 0 as elsewhere */
+FC_INLINE vec fc_expm1_reduced(vec r) { return v_fma(v_mul(r, r), fc_exp_polynomial(r), r); }
+
+/* 2^n e^r within 1.5 ulp, for |r| <= ln 2 / 2 */
+FC_INLINE vec fc_exp_of(vec r, vec n) {
+  const vec one = v_set1(1);
+  return v_scale(v_fma(v_fma(fc_exp_polynomial(r), r, one), r, one), n);
 }
 
 /* The same for all x. Outside [low, high] the result is 0 or infinity, which scaling gives by itself. */
@@ -44,7 +47,9 @@ FC_INLINE vec fc_exp(vec x) {
 #else
   const real low = -104, high = 89;
 #endif
-  return fc_exp_within(v_min(v_set1(high), v_max(v_set1(low), x)));
+  vec n;
+  const vec r = fc_reduce(v_min(v_set1(high), v_max(v_set1(low), x)), &n);
+  return fc_exp_of(r, n);
 }
 
 /* 1 / (1 + e^-x), from the e^-|x| that cannot overflow. */
@@ -99,31 +104,34 @@ FC_INLINE vec fc_log1p(vec x) {
   return v_mul(s, FC_POLYNOMIAL(p, v_mul(s, s)));
 }
 
-/* The probability that a normal number is beyond |x|, and in `density` e^(-x^2/2). Their quotient times 1 + |x| is a
- * polynomial in (|x| - k) / (|x| + k), fitted up to where the density vanishes: 2^-55 in double, 2^-29 in float. */
-FC_INLINE vec fc_normal_tail(vec x, vec *density) {
+/* |x|, but no more than where the normal density vanishes. */
+FC_INLINE vec fc_normal_distance(vec x) { return v_min(v_set1(FC_DOUBLE ? (real)38.7 : (real)14.5), v_abs(x)); }
+
+/* e^(-a^2/2), and in `tail` the probability that a normal number is beyond a distance a, divided by that and times
+ * -`factor`, so that the product of both, which may be tiny, is rounded once. The quotient times a + k is a polynomial
+ * in (a - k) / (a + k), minimax (Remez): 2^-57 in double, 2^-28 in float. */
+FC_INLINE vec fc_normal_tail(vec a, vec factor, vec *tail) {
 #if FC_DOUBLE
   static const real p[] = {
-      0x1.27b21404bf69ep-29, 0x1.9a4205f0d46ap-30,   -0x1.c3f3b6e3ea191p-26, -0x1.6d1a3b3c66e35p-26,
-      0x1.9af9c1091252fp-23, 0x1.05db500052513p-23,  -0x1.5e2775417b6b2p-20, -0x1.1c8b6988cbb21p-24,
-      0x1.2ff56f98615ecp-17, -0x1.4c1de091448acp-17, -0x1.c1b0d161207dep-15, 0x1.7e6226d1850f4p-13,
-      0x1.0570f7770e698p-17, -0x1.b75f50f61f4b8p-10, 0x1.ab6d03968fad2p-8,   -0x1.f11aaafe8675p-7,
-      0x1.92037bab21889p-6,  -0x1.b08e0007d151ep-6,  0x1.47c1d03056ec8p-7,   0x1.fc66cc64a1cap-6,
-      -0x1.76ff86859eb2p-4,  0x1.d8979b0f2b39dp-2};
-  const real most = (real)38.7, k = 5;
+      -0x1.629416937ac08p-29, -0x1.846fe1efa4fcap-28, 0x1.8a1aa3bff9a30p-26, 0x1.afa60313ca341p-25,
+      -0x1.7d62644ec3ec2p-23, -0x1.1f856edad5a5ep-22, 0x1.8e52840a10339p-20, 0x1.df44715420644p-22,
+      -0x1.96a48e668dba6p-17, 0x1.11cdc72f26800p-16,  0x1.2b891ccf5be27p-14, -0x1.544962c10839bp-12,
+      0x1.1ab345dd42973p-12,  0x1.4034e561ce022p-9,   -0x1.c83edf433632bp-7, 0x1.71707b5751f86p-5,
+      -0x1.c15806fa49140p-4,  0x1.be33e6ee995efp-3,   -0x1.77dbb5cdda96cp-2, 0x1.1239b3f8c06dap-1,
+      -0x1.5ed05c7e41a2ep-1,  0x1.8c2b8893b5c8dp-1};
+  const real k = (real)5.5;
 #else
-  static const real p[] = {-0x1.36186p-14f, -0x1.13a72p-14f, 0x1.6a67ccp-11f, -0x1.3b180cp-12f,
-                           -0x1.47d86p-8f,  0x1.25ebecp-6f,  -0x1.07c388p-5f, 0x1.d49536p-6f,
-                           0x1.cabd6ap-7f,  -0x1.8c18fp-4f,  0x1.e361eap-2f};
-  const real most = (real)14.5, k = 4;
+  static const real p[] = {0x1.188c1cp-13f, 0x1.428644p-12f, -0x1.bd4084p-11f, -0x1.26d9e6p-9f, 0x1.006a50p-7f,
+                           0x1.1db1cap-7f,  -0x1.92fb9cp-4f, 0x1.2e770ap-2f,   -0x1.1b21ccp-1f, 0x1.7b6ee0p-1f};
+  const real k = (real)3.375;
 #endif
-  const vec a = v_min(v_set1(most), v_abs(x)), half = v_mul(v_set1((real)-0.5), a), power = v_mul(half, a);
-  const vec e = fc_exp_within(power), lost = v_fma(half, a, v_sub(v_zero(), power));
-  *density = v_fma(e, lost, e); /* what squaring lost would be magnified */
-  const vec more = v_add(a, v_set1(k)), beside = v_add(v_set1(1), a);
-  const vec inverse = v_div(v_set1(1), v_mul(more, beside)); /* one division for two */
-  const vec q = v_mul(v_mul(v_sub(a, v_set1(k)), beside), inverse);
-  return v_mul(v_mul(*density, FC_POLYNOMIAL(p, q)), v_mul(more, inverse));
+  const vec inverse = v_div(v_set1(-1), v_add(a, v_set1(k))), half = v_mul(v_set1((real)-0.5), a),
+            power = v_mul(half, a);
+  vec n;
+  const vec r = fc_reduce(power, &n);
+  const vec q = v_mul(v_sub(v_set1(k), a), inverse);
+  *tail = v_mul(FC_POLYNOMIAL(p, q), v_mul(inverse, factor));
+  return fc_exp_of(v_add(r, v_fms(half, a, power)), n); /* with what squaring lost, which e^x would magnify */
 }
 
 #endif

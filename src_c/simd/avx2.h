@@ -98,6 +98,7 @@ FC_INLINE vec v_sub(vec a, vec b) { return V_(sub)(a, b); }
 FC_INLINE vec v_mul(vec a, vec b) { return V_(mul)(a, b); }
 FC_INLINE vec v_div(vec a, vec b) { return V_(div)(a, b); }
 FC_INLINE vec v_fma(vec a, vec b, vec c) { return V_(fmadd)(a, b, c); }
+FC_INLINE vec v_fms(vec a, vec b, vec c) { return V_(fmsub)(a, b, c); }
 FC_INLINE vec v_max(vec a, vec b) { return V_(max)(a, b); }
 FC_INLINE vec v_min(vec a, vec b) { return V_(min)(a, b); }
 FC_INLINE vec v_abs(vec a) { return V_(andnot)(v_set1((real)-0.0), a); }

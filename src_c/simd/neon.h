@@ -74,6 +74,7 @@ FC_INLINE vec v_sub(vec a, vec b) { return V_(vsub)(a, b); }
 FC_INLINE vec v_mul(vec a, vec b) { return V_(vmul)(a, b); }
 FC_INLINE vec v_div(vec a, vec b) { return V_(vdiv)(a, b); }
 FC_INLINE vec v_fma(vec a, vec b, vec c) { return V_(vfma)(c, a, b); }
+FC_INLINE vec v_fms(vec a, vec b, vec c) { return V_(vneg)(V_(vfms)(c, a, b)); }
 /* vmaxq would return NaN where either is NaN: choose by comparison to return the second operand */
 FC_INLINE vec v_max(vec a, vec b) { return V_(vbsl)(V_(vcgt)(a, b), a, b); }
 FC_INLINE vec v_min(vec a, vec b) { return V_(vbsl)(V_(vclt)(a, b), a, b); }

@@ -61,12 +61,14 @@ FC_INLINE bytes b_select(mask m, bytes yes, bytes no) { return m ? yes : no; }
 FC_INLINE vec v_zero(void) { return 0; }
 FC_INLINE vec v_set1(real a) { return a; }
 
-/* arithmetic; v_fma(a, b, c) = a * b + c, rounded once where the instruction set can, else twice */
+/* arithmetic; v_fma(a, b, c) = a * b + c and v_fms(a, b, c) = a * b - c, rounded once where the instruction set can,
+ * else twice */
 FC_INLINE vec v_add(vec a, vec b) { return a + b; }
 FC_INLINE vec v_sub(vec a, vec b) { return a - b; }
 FC_INLINE vec v_mul(vec a, vec b) { return a * b; }
 FC_INLINE vec v_div(vec a, vec b) { return a / b; }
 FC_INLINE vec v_fma(vec a, vec b, vec c) { return a * b + c; }
+FC_INLINE vec v_fms(vec a, vec b, vec c) { return a * b - c; }
 FC_INLINE vec v_max(vec a, vec b) { return a > b ? a : b; }
 FC_INLINE vec v_min(vec a, vec b) { return a < b ? a : b; }
 FC_INLINE vec v_abs(vec a) { return FC_DOUBLE ? (vec)fabs((double)a) : (vec)fabsf((float)a); }
