@@ -64,6 +64,8 @@ cdef extern from "fastconv.h" nogil:
         int vector_length
         int (*to_channels_last)(const void *x, const ptrdiff_t *stride, const ptrdiff_t *shape,
                                 void *out) noexcept nogil
+        int (*to_planes)(const void *x, ptrdiff_t batch, ptrdiff_t channels, ptrdiff_t pixels,
+                         void *out) noexcept nogil
         int (*copy_channels)(fc_image x, fc_image out, const int64_t *order, ptrdiff_t batch, ptrdiff_t h,
                              ptrdiff_t w, ptrdiff_t channels) noexcept nogil
         int (*combine)(int product, fc_image x, fc_image y, fc_image out, ptrdiff_t batch, ptrdiff_t h, ptrdiff_t w,

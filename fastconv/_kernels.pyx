@@ -215,6 +215,28 @@ def channels_last(cnp.ndarray array not None):
 
 
 cdef enum:
+    FEWEST_PLANES = 4  # of fewer the lanes stay empty
+
+
+def planes(cnp.ndarray array not None):
+    """Dense channels-last images copied to C order; any other array itself, whose order is NumPy's business."""
+    cdef const cnp.npy_intp *shape = cnp.PyArray_DIMS(array)
+    cdef int kind = cnp.PyArray_TYPE(array), status
+    if (cnp.PyArray_IS_C_CONTIGUOUS(array) or cnp.PyArray_NDIM(array) != 4 or shape[1] < FEWEST_PLANES
+            or not is_channels_last(array) or not is_dense(array)
+            or (kind != cnp.NPY_FLOAT32 and kind != cnp.NPY_FLOAT64)):
+        return array
+    cdef const fc_table *table = table_of(array)
+    cdef cnp.ndarray copy = new_array(4, shape, NULL, kind, cnp.PyArray_NBYTES(array))
+    cdef void *source = cnp.PyArray_DATA(array)
+    cdef void *target = cnp.PyArray_DATA(copy)
+    with nogil:
+        status = table.to_planes(source, shape[0], shape[1], shape[2] * shape[3], target)
+    check(status)
+    return copy
+
+
+cdef enum:
     COMBINED_SIZE = 1 << 14  # fewer elements are NumPy's business
 
 
@@ -897,6 +919,9 @@ def dense_like(cnp.ndarray array not None, cnp.ndarray like not None):
     """`array` itself where it is laid out as the dense array `like` of the same shape is, else a copy that is."""
     if same_layout(array, like) and is_dense(array):
         return array
+    if (cnp.PyArray_NDIM(like) == 4 and cnp.PyArray_TYPE(array) == cnp.PyArray_TYPE(like) and is_channels_last(like)
+            and not is_channels_last(array)):
+        return channels_last(array)
     cdef cnp.ndarray copy = PyArray_NewLikeArray(like, cnp.NPY_KEEPORDER, NULL, 0)
     copy[...] = array
     return copy

@@ -125,6 +125,8 @@ typedef struct {
 #define FC_KERNELS(X)                                                                                                  \
   /* Any 4-d array, strides in elements, to a dense channels-last one. */                                              \
   X(to_channels_last, (const void *x, const ptrdiff_t *stride, const ptrdiff_t *shape, void *out))                     \
+  /* Dense channels-last images to (batch, channels, pixels). */                                                       \
+  X(to_planes, (const void *x, ptrdiff_t batch, ptrdiff_t channels, ptrdiff_t pixels, void *out))                      \
   /* The channels of x to out: as they are (`order` NULL), or out channel c is channel order[c] of x. */               \
   X(copy_channels,                                                                                                     \
     (fc_image x, fc_image out, const int64_t *order, ptrdiff_t batch, ptrdiff_t h, ptrdiff_t w, ptrdiff_t channels))   \

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from fastconv import checks
+from fastconv._kernels import planes
 from fastconv.autograd import record
 from fastconv.errors import ShapeError
 from fastconv.functional._join import joined
@@ -81,7 +82,8 @@ def flatten(input: Any, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     shape = (*before[:start], math.prod(before[start : end + 1]), *before[end + 1 :])
     if tracing():
         return traced("flatten", locals(), shape, x.dtype)
-    return record(x.reshape(shape), lambda grad: (grad.reshape(before),), (input,))
+    rows = planes(x) if start <= 1 < end else x
+    return record(rows.reshape(shape), lambda grad: (grad.reshape(before),), (input,))
 
 
 def unflatten(input: Any, dim: int, sizes: Sequence[int]) -> Tensor:

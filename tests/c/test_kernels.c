@@ -45,7 +45,14 @@ static ptrdiff_t outputs_of(const fc_window *w) { return w->batch * w->out_h * w
 static void test_to_channels_last(void) {
   for (ptrdiff_t c = 1; c <= 2 * lanes + 1; c++) {
     const ptrdiff_t shape[] = {2, c, 5, 7}, stride[] = {70 * c, 70, 14, 2}; /* every other column */
-    const array x = whole(140 * c), out = empty(70 * c);
+    const ptrdiff_t planes[] = {35 * c, 35, 7, 1}, rows[] = {70 * c, 70, 14, 1};
+    const array x = whole(140 * c), out = empty(70 * c), dense = whole(70 * c), back = empty(70 * c);
+    KERNEL(to_channels_last, x.data, rows, shape, out.data);
+    KEEP(out);
+    KERNEL(to_channels_last, dense.data, planes, shape, out.data);
+    KEEP(out);
+    KERNEL(to_planes, out.data, 2, c, 35, back.data);
+    KEEP(back);
     KERNEL(to_channels_last, x.data, stride, shape, out.data);
     KEEP(out);
     const array wide = whole(70 * (c + 3));
