@@ -36,6 +36,13 @@ typedef void (*fc_piece)(void *context, ptrdiff_t piece, int worker);
  * Pieces run with the default floating-point environment, whichever thread they are on; the caller's is restored. */
 int fc_parallel(ptrdiff_t pieces, double work, fc_piece run, void *context);
 
+/* How many of a job's units (rows, pixels, vectors) make a piece of about `least` of its `work`: an even number of
+ * pieces, so that the shares of two threads are equal. Handing one out costs some 0.3 us where cores take turns. */
+static inline ptrdiff_t fc_units_a_piece(ptrdiff_t units, double work, double least) {
+  const ptrdiff_t pieces = 2 * ((ptrdiff_t)(work / (2 * least)) + 1);
+  return units > pieces ? (units + pieces - 1) / pieces : 1;
+}
+
 /* Whether the job this piece belongs to shall stop. A piece that may last longer than about 50 ms asks between its
  * steps, which costs some 10 ns, and returns at once if so, its result half done. Otherwise Ctrl-C is answered between
  * pieces. False outside jobs. */

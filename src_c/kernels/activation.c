@@ -2,13 +2,13 @@
  * from the inputs (all others). Limits at the infinities are exact, where x times 0 would give NaN. */
 #include "math.h"
 
-enum { ACTIVATION_PIECE = 1 << 14 }; /* elements: 64 KB of floats, far above the cost of handing out a piece */
+enum { ACTIVATION_PIECE = 1 << 16 }; /* elements, about; two cores that take turns at pieces of 2^14 lose a tenth */
 
 typedef struct {
   const fc_activation *function;
   const real *x, *grad; /* for a gradient x is what the forward step kept */
   real *out;
-  ptrdiff_t n;
+  ptrdiff_t n, piece; /* elements, of all and of a piece */
 } activation_job;
 
 FC_INLINE vec clamp(vec x, real low, real high) { return v_min(v_set1(high), v_max(v_set1(low), x)); }
@@ -138,8 +138,8 @@ FC_INLINE void activation_range(const int function, const activation_job *job, c
 }
 
 FC_INLINE void activation_piece(const activation_job *job, const int gradient, ptrdiff_t piece) {
-  const ptrdiff_t begin = piece * ACTIVATION_PIECE;
-  const ptrdiff_t end = job->n - begin < ACTIVATION_PIECE ? job->n : begin + ACTIVATION_PIECE;
+  const ptrdiff_t begin = piece * job->piece;
+  const ptrdiff_t end = job->n - begin < job->piece ? job->n : begin + job->piece;
   switch (job->function->name) {
 #define FC_CASE(name)                                       \
   case FC_##name:                                           \
@@ -167,15 +167,19 @@ static double activation_work(const fc_activation *function, ptrdiff_t n) {
   return (cheap ? 1 : 16) * (double)n;
 }
 
+static int run_activation(activation_job *job, fc_piece run) {
+  const ptrdiff_t vectors = (job->n + VL - 1) / VL, share = fc_units_a_piece(vectors, (double)job->n, ACTIVATION_PIECE);
+  job->piece = share * VL;
+  return fc_parallel((vectors + share - 1) / share, activation_work(job->function, job->n), run, job);
+}
+
 static int kernel_activation(const fc_activation *function, const void *x, void *out, ptrdiff_t n) {
   activation_job job = {.function = function, .x = x, .out = out, .n = n};
-  const ptrdiff_t pieces = (n + ACTIVATION_PIECE - 1) / ACTIVATION_PIECE;
-  return fc_parallel(pieces, activation_work(function, n), activation_value_piece, &job);
+  return run_activation(&job, activation_value_piece);
 }
 
 static int kernel_activation_grad(const fc_activation *function, const void *kept, const void *grad, void *grad_x,
                                   ptrdiff_t n) {
   activation_job job = {.function = function, .x = kept, .grad = grad, .out = grad_x, .n = n};
-  const ptrdiff_t pieces = (n + ACTIVATION_PIECE - 1) / ACTIVATION_PIECE;
-  return fc_parallel(pieces, activation_work(function, n), activation_grad_piece, &job);
+  return run_activation(&job, activation_grad_piece);
 }

@@ -137,9 +137,9 @@ static void pool_piece(void *context, ptrdiff_t piece, int worker) {
 static int pool_run(pool_job *job) {
   const fc_window *w = job->window;
   const ptrdiff_t outputs = w->batch * w->out_h * w->out_w;
-  const double work = (double)w->channels * (double)w->kh * (double)w->kw; /* of a pixel */
-  job->pixels = work < POOL_PIECE ? POOL_PIECE / (ptrdiff_t)work : 1;
-  return fc_parallel(ceil_div(outputs, job->pixels), work * (double)outputs, pool_piece, job);
+  const double work = (double)outputs * (double)w->channels * (double)w->kh * (double)w->kw;
+  job->pixels = fc_units_a_piece(outputs, work, POOL_PIECE);
+  return fc_parallel(ceil_div(outputs, job->pixels), work, pool_piece, job);
 }
 
 static int kernel_max_pool2d(const fc_window *window, fc_image x, fc_image out, uint8_t *winners, int relu) {

@@ -5,7 +5,7 @@
 typedef enum { POOL_MAX, POOL_WINNER, POOL_WIDE_WINNER, POOL_AVERAGE } pool_kind;
 
 enum {
-  POOL_PIECE = 1 << 14, /* elements read by a piece, about */
+  POOL_PIECE = 1 << 17, /* elements read by a piece, about */
   POOL_NONE = 255       /* each byte of the winner where the ReLU behind left none */
 };
 

@@ -187,11 +187,12 @@ static void pool2x2_grad_piece(void *context, ptrdiff_t piece, int worker) {
 
 static int pool2x2_run(pool2x2_job *job, fc_piece piece) {
   const fc_window *w = job->window;
-  const double work = 4 * (double)w->out_w * (double)w->channels; /* of a row */
+  const ptrdiff_t rows = w->batch * w->out_h;
+  const double work = 4 * (double)rows * (double)w->out_w * (double)w->channels;
   const int together = job->x.pixel == w->channels && job->out.pixel == w->channels && 2 * w->channels <= VL;
   job->lanes = together ? pool2x2_sort(w->channels) : (pool2x2_lanes){.group = 1};
-  job->rows = work < POOL_PIECE ? (ptrdiff_t)(POOL_PIECE / work) : 1;
-  return fc_parallel(ceil_div(w->batch * w->out_h, job->rows), work * (double)(w->batch * w->out_h), piece, job);
+  job->rows = fc_units_a_piece(rows, work, POOL_PIECE);
+  return fc_parallel(ceil_div(rows, job->rows), work, piece, job);
 }
 
 static int pool2x2(const fc_window *window, fc_image x, fc_image out, uint8_t *winners, int relu, pool_kind kind,

@@ -109,10 +109,10 @@ static void pool3x3_piece(void *context, ptrdiff_t piece, int worker) {
 
 static int pool3x3_grad(const fc_window *window, fc_image grad, const uint8_t *winners, fc_image grad_x) {
   pool3x3_job job = {.window = window, .grad = grad, .grad_x = grad_x, .winners = winners};
-  const double work = 4 * (double)window->w * (double)window->channels; /* of a row */
-  job.rows = work < POOL_PIECE ? (ptrdiff_t)(POOL_PIECE / work) : 1;
   const ptrdiff_t rows = window->batch * window->h;
-  return fc_parallel(ceil_div(rows, job.rows), work * (double)rows, pool3x3_piece, &job);
+  const double work = 4 * (double)rows * (double)window->w * (double)window->channels;
+  job.rows = fc_units_a_piece(rows, work, POOL_PIECE);
+  return fc_parallel(ceil_div(rows, job.rows), work, pool3x3_piece, &job);
 }
 
 #endif

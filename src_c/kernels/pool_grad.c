@@ -187,10 +187,11 @@ static int pool_grad_run(pool_grad_job *job) {
   const fc_window *w = job->window;
   job->down = pool_axis_of(w->kh, w->stride_y, w->dilation_y, w->out_h);
   job->right = pool_axis_of(w->kw, w->stride_x, w->dilation_x, w->out_w);
+  const ptrdiff_t rows = w->batch * w->h;
   const double taps = (double)w->out_h * (double)w->out_w * (double)w->kh * (double)w->kw;
-  const double work = (double)w->channels * ((double)w->w + taps / (double)w->h); /* of a row */
-  job->rows = work < POOL_PIECE ? (ptrdiff_t)(POOL_PIECE / work) : 1;
-  return fc_parallel(ceil_div(w->batch * w->h, job->rows), work * (double)(w->batch * w->h), pool_grad_piece, job);
+  const double work = (double)w->batch * (double)w->channels * ((double)w->h * (double)w->w + taps);
+  job->rows = fc_units_a_piece(rows, work, POOL_PIECE);
+  return fc_parallel(ceil_div(rows, job->rows), work, pool_grad_piece, job);
 }
 
 static int kernel_max_pool2d_grad(const fc_window *window, fc_image grad, const uint8_t *winners, fc_image grad_x) {
