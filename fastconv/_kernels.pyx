@@ -502,12 +502,19 @@ cdef int epilogue_of(cnp.ndarray bias, bint accumulate, cnp.ndarray residual, tu
 
 
 def conv2d(Conv2d conv not None, cnp.ndarray x not None, cnp.ndarray packed not None, cnp.ndarray bias,
-           cnp.ndarray out not None, bint accumulate=False, cnp.ndarray residual=None, tuple clamp=None):
-    """`accumulate`: add to what `out` holds; `residual`: add this instead; `clamp`: (least, greatest). So below."""
+           cnp.ndarray out=None, bint accumulate=False, cnp.ndarray residual=None, tuple clamp=None):
+    """`accumulate`: add to what `out` holds; `residual`: add this instead; `clamp`: (least, greatest). So below.
+
+    Without `out` the result is a new array. It is returned.
+    """
     cdef const fc_table *table = table_of(x)
+    cdef fc_window *w = &conv.sizes.window
+    cdef cnp.npy_intp *shape = [w.batch, conv.sizes.out_channels, w.out_h, w.out_w]
     cdef fc_image source, target
     cdef fc_epilogue epilogue
     cdef int status
+    if not accumulate and out is None:
+        out = new_channels_last(shape, cnp.PyArray_TYPE(x))
     image_of(x, table, &source)
     image_of(out, table, &target)
     if target.pixel != conv.sizes.out_channels and cnp.PyArray_DIM(out, 3) > 1 and cnp.PyArray_SIZE(out) > 0:
@@ -517,6 +524,7 @@ def conv2d(Conv2d conv not None, cnp.ndarray x not None, cnp.ndarray packed not 
     with nogil:
         status = table.conv2d(&conv.sizes, source, weights, &epilogue, target)
     check(status)
+    return out
 
 
 def conv2d_grad_input(Conv2d conv not None, cnp.ndarray grad not None, cnp.ndarray packed not None,
@@ -953,18 +961,20 @@ while fc_activation_names[len(activation_numbers)] != NULL:
 ACTIVATIONS = tuple(activation_numbers)
 
 
-def activation(str name not None, cnp.ndarray x not None, cnp.ndarray out not None, double a=0, double b=0,
-               double c=0):
-    """The activation `name` of FC_ACTIVATIONS, element by element."""
+def activation(str name not None, cnp.ndarray x not None, cnp.ndarray out=None, double a=0, double b=0, double c=0):
+    """The activation `name` of FC_ACTIVATIONS, element by element, in `out` or a new array, which is returned."""
     cdef const fc_table *table = table_of(x)
     cdef fc_activation function = fc_activation(activation_numbers[name], a, b, c)
     cdef ptrdiff_t n = cnp.PyArray_SIZE(x)
     cdef void *source = dense_data(x, table, n)
+    if out is None:
+        out = empty_like(x)
     cdef void *target = dense_target(out, table, n)
     cdef int status
     with nogil:
         status = table.activation(&function, source, target, n)
     check(status)
+    return out
 
 
 def activation_grad(str name not None, cnp.ndarray kept not None, cnp.ndarray grad not None,

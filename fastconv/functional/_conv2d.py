@@ -125,17 +125,17 @@ def product(
     `residual` is added to it before it is held within `clamp`, all while it is in registers.
     """
     x = channels_last(x)
-    out = empty_channels_last(conv.out_shape, x.dtype)
     if residual is not None:
         residual = channels_last(residual)
+    if not tile:
+        return _kernels.conv2d(conv, x, packed(conv, 0, False, w, weight), b, None, False, residual, clamp)
+    out = empty_channels_last(conv.out_shape, x.dtype)
     if tile == FFT:
         ready = packed(conv, tile, False, w, weight)
         _kernels.fft_conv2d(conv, x, np.ascontiguousarray(w), ready, b, out, residual, clamp)
-    elif tile:
+    else:
         weights = winograd_weights(conv, tile, False, w, weight)
         _kernels.winograd(conv, tile, x, np.ascontiguousarray(w), weights, b, out, False, residual, clamp)
-    else:
-        _kernels.conv2d(conv, x, packed(conv, tile, False, w, weight), b, out, False, residual, clamp)
     return out
 
 

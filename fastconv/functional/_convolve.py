@@ -69,7 +69,8 @@ def convolve(
         r = None if r is None else r.reshape(plan.out_shape)
     if options_now.altered:
         tile = _choose(op, plan, algorithm, x, w, b, weight)
-    wants = (needs_grad(input), needs_grad(weight), needs_grad(bias)) if is_grad_enabled() else _NONE
+    recording = is_grad_enabled()
+    wants = (needs_grad(input), needs_grad(weight), needs_grad(bias)) if recording else _NONE
     by_columns, kept = None, None if plan.fleeting and wants[1] else weight
     if tile == IM2COL:
         out, by_columns = _im2col.convolve(conv, x, w, b, wants)
@@ -78,7 +79,7 @@ def convolve(
         out = _conv2d.product(conv, tile, x, w, b, kept, r, clamp)
     else:
         out = plan.product(conv, tile, x, w, b, kept)
-    if any(wants) or needs_grad(residual):
+    if recording and (any(wants) or needs_grad(residual)):
         sources = inputs if residual is None else (*inputs, residual)
         return _record(op, plan, tile, algorithm == "auto", sources, x, w, out, clamp, wants, by_columns)
     return wrap(out.reshape(plan.result) if lifted else out)

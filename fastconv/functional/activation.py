@@ -13,8 +13,8 @@ import numpy as np
 
 from fastconv import _kernels, checks
 from fastconv._kernels import dense, dense_like
-from fastconv.autograd import as_array, record
-from fastconv.tensor import Tensor
+from fastconv.autograd import as_array, needs_grad, record
+from fastconv.tensor import Tensor, wrap
 from fastconv.tracing import traced, tracing
 
 __all__ = [
@@ -34,9 +34,12 @@ def elementwise(
 ) -> Tensor:
     """Run one of ``FC_ACTIVATIONS`` (``src_c/fastconv.h``); the gradient needs the input or, if so said, the result."""
     x = dense(x)
-    out = _kernels.empty_like(x)
-    _kernels.activation(name, x, out, a, b, c)
-    kept = out if from_result else x
+    out = _kernels.activation(name, x, None, a, b, c)
+    return _recorded(name, input, out, out if from_result else x, a, b, c) if needs_grad(input) else wrap(out)
+
+
+def _recorded(name: str, input: Any, out: np.ndarray, kept: np.ndarray, a: float, b: float, c: float) -> Tensor:
+    """A function of its own, because variables that a closure shares are slower."""
 
     def backward(grad: np.ndarray) -> tuple[np.ndarray]:
         grad_x = _kernels.empty_like(kept)
