@@ -979,7 +979,7 @@ def activation(str name not None, cnp.ndarray x not None, cnp.ndarray out=None, 
 
 def activation_grad(str name not None, cnp.ndarray kept not None, cnp.ndarray grad not None,
                     cnp.ndarray grad_x not None, double a=0, double b=0, double c=0):
-    """Its gradient, from the result of relu, sigmoid and tanh and from the input of all others."""
+    """Its gradient, from the result of relu, sigmoid, tanh and scaled_tanh and from the input of all others."""
     cdef const fc_table *table = table_of(kept)
     cdef fc_activation function = fc_activation(activation_numbers[name], a, b, c)
     cdef ptrdiff_t n = cnp.PyArray_SIZE(kept)

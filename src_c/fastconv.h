@@ -67,7 +67,8 @@ typedef struct {
 #define FC_ACTIVATIONS(X)                                             \
   X(relu)                                                             \
   X(sigmoid)                                                          \
-  X(tanh)        /* a tanh(b x), c = 1 / a */                         \
+  X(tanh)                                                             \
+  X(scaled_tanh) /* a tanh(b x), c = 1 / a */                         \
   X(hardtanh)    /* between a and b */                                \
   X(hardsigmoid) /* (x + 3) / 6 between 0 and 1 */                    \
   X(leaky_relu)  /* a x below 0 */                                    \

@@ -171,7 +171,7 @@ def tanh(input: Any) -> Tensor:
     x = as_array(input, "tanh", "input")
     if tracing():
         return traced("tanh", locals(), x.shape, x.dtype)
-    return elementwise("tanh", input, x, 1.0, 1.0, 1.0, from_result=True)
+    return elementwise("tanh", input, x, from_result=True)
 
 
 def scaled_tanh(input: Any) -> Tensor:
@@ -197,7 +197,7 @@ def scaled_tanh(input: Any) -> Tensor:
     x = as_array(input, "scaled_tanh", "input")
     if tracing():
         return traced("scaled_tanh", locals(), x.shape, x.dtype)
-    return elementwise("tanh", input, x, 1.7159, 2 / 3, 1 / 1.7159, from_result=True)
+    return elementwise("scaled_tanh", input, x, 1.7159, 2 / 3, 1 / 1.7159, from_result=True)
 
 
 def softmax(input: Any, dim: int | None = None) -> Tensor:

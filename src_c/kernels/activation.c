@@ -1,5 +1,5 @@
-/* Activations of n adjacent elements and their gradients, which are computed from the results (relu, sigmoid, tanh) or
- * from the inputs (all others). Limits at the infinities are exact, where x times 0 would give NaN. */
+/* Activations of n adjacent elements and their gradients, which are computed from the results (relu, sigmoid, both
+ * tanh) or from the inputs (all others). Limits at the infinities are exact, where x times 0 would give NaN. */
 #include "math.h"
 
 enum { ACTIVATION_PIECE = 1 << 16 }; /* elements, about; two cores that take turns at pieces of 2^14 lose a tenth */
@@ -36,6 +36,8 @@ FC_INLINE vec activation_value(const int function, vec x, vec a, vec b, vec c) {
     case FC_sigmoid:
       return fc_sigmoid(x);
     case FC_tanh:
+      return fc_tanh(x);
+    case FC_scaled_tanh:
       return v_mul(a, fc_tanh(v_mul(b, x)));
     case FC_hardtanh:
       return v_min(b, v_max(a, x));
@@ -77,6 +79,8 @@ FC_INLINE vec activation_slope(const int function, vec x, vec grad, vec a, vec b
     case FC_sigmoid:
       return v_mul(v_mul(grad, v_sub(one, x)), x);
     case FC_tanh:
+      return v_mul(grad, v_fma(v_sub(v_zero(), x), x, one));
+    case FC_scaled_tanh:
       return v_mul(grad, v_mul(b, v_fma(v_mul(c, v_sub(v_zero(), x)), x, a)));
     case FC_hardtanh:
       return v_select(m_or(v_le(x, a), v_le(b, x)), v_zero(), grad);
