@@ -517,7 +517,9 @@ def conv2d(Conv2d conv not None, cnp.ndarray x not None, cnp.ndarray packed not 
         out = new_channels_last(shape, cnp.PyArray_TYPE(x))
     image_of(x, table, &source)
     image_of(out, table, &target)
-    if target.pixel != conv.sizes.out_channels and cnp.PyArray_DIM(out, 3) > 1 and cnp.PyArray_SIZE(out) > 0:
+    cdef bint alone = conv.groups == 1 and 2 * conv.sizes.out_channels > table.vector_length  # a pixel in its vector
+    if (target.pixel != conv.sizes.out_channels and not alone and cnp.PyArray_DIM(out, 3) > 1
+            and cnp.PyArray_SIZE(out) > 0):
         raise TypeError("conv2d: the pixels of out must follow each other without a gap")
     epilogue_of(bias, accumulate, residual, clamp, table, &target, &epilogue)
     cdef void *weights = flat(packed, table)

@@ -31,6 +31,7 @@ __all__ = [
 _LONGEST_LINE = 25
 _LINE_CHANNELS = 64
 _FEWEST_TILES = 16
+_FEW = 8  # channels: several pixels share a vector
 
 
 def geometry(axes: Sequence[Axis], batch: int, channels: tuple[int, int], groups: int, mode: str = "zeros") -> Conv2d:
@@ -119,17 +120,24 @@ def product(
     weight: Any,
     residual: np.ndarray | None = None,
     clamp: tuple[float, float] | None = None,
+    out: np.ndarray | None = None,
 ) -> np.ndarray:
     """Return the convolution of x (N, C, H, W) with w (C_out, C / groups, kh, kw), channels last.
 
-    `residual` is added to it before it is held within `clamp`, all while it is in registers.
+    `residual` is added to it before it is held within `clamp`, all while it is in registers. It goes to `out`, whose
+    pixels may have gaps between them.
     """
+    whole = tile == FFT or conv.groups > 1 or conv.out_shape[1] <= _FEW or residual is not None
+    if out is not None and (whole or np.may_share_memory(x, out)):
+        _kernels.copy_channels(product(conv, tile, x, w, b, weight, residual, clamp), out)
+        return out
     x = channels_last(x)
     if residual is not None:
         residual = channels_last(residual)
     if not tile:
-        return _kernels.conv2d(conv, x, packed(conv, 0, False, w, weight), b, None, False, residual, clamp)
-    out = empty_channels_last(conv.out_shape, x.dtype)
+        return _kernels.conv2d(conv, x, packed(conv, 0, False, w, weight), b, out, False, residual, clamp)
+    if out is None:
+        out = empty_channels_last(conv.out_shape, x.dtype)
     if tile == FFT:
         ready = packed(conv, tile, False, w, weight)
         _kernels.fft_conv2d(conv, x, np.ascontiguousarray(w), ready, b, out, residual, clamp)

@@ -15,12 +15,13 @@ from fastconv.functional import _conv2d, _conv3d, _im2col
 from fastconv.functional._choice import IM2COL, Plan, choose, preferred
 from fastconv.functional._choice import options as options_now
 from fastconv.functional._epilogue import clamp_grad, clamp_of, finish, residual_of
+from fastconv.functional._join import check_place
 from fastconv.functional._sizes import UNIT, check_shapes, convolution_axes, transposed_axes
 from fastconv.functional._weights import check_unwritten, stamp
 from fastconv.tensor import Tensor, wrap
 from fastconv.tracing import traced, tracing
 
-__all__ = ["convolve", "plan_of"]
+__all__ = ["convolve", "plan_of", "result_shape"]
 
 _INPUTS = ("input", "weight", "bias")
 _OPTIONS = ("stride", "padding", "dilation", "groups", "padding_mode", "algorithm")
@@ -37,6 +38,7 @@ def convolve(
     transposed: bool = False,
     residual: Any = None,
     activation: Any = None,
+    place: Any = None,
 ) -> Tensor:
     """Convolve along the last `count` axes.
 
@@ -61,7 +63,7 @@ def convolve(
         names = (*_INPUTS, *(_TRANSPOSED if transposed else _OPTIONS))
         given = dict(zip(names, (*inputs, *options, algorithm), strict=True))
         if op == "conv2d":
-            given |= {"residual": residual, "activation": activation}
+            given |= {"residual": residual, "activation": activation, "out": place}
         return traced(op, given, plan.result, x.dtype)
     conv, tile, lifted = plan.conv, plan.tile, plan.lifted
     if lifted:
@@ -71,18 +73,33 @@ def convolve(
         tile = _choose(op, plan, algorithm, x, w, b, weight)
     recording = is_grad_enabled()
     wants = (needs_grad(input), needs_grad(weight), needs_grad(bias)) if recording else _NONE
+    if place is not None:
+        _check_place(op, place, plan, x.dtype, any(wants) or needs_grad(residual))
     by_columns, kept = None, None if plan.fleeting and wants[1] else weight
     if tile == IM2COL:
         out, by_columns = _im2col.convolve(conv, x, w, b, wants)
         finish(out, r, clamp)
-    elif r is not None or clamp is not None:
-        out = _conv2d.product(conv, tile, x, w, b, kept, r, clamp)
+        if place is not None:
+            place[...] = out
+            out = place
+    elif r is not None or clamp is not None or place is not None:
+        out = _conv2d.product(conv, tile, x, w, b, kept, r, clamp, place)
     else:
         out = plan.product(conv, tile, x, w, b, kept)
     if recording and (any(wants) or needs_grad(residual)):
         sources = inputs if residual is None else (*inputs, residual)
         return _record(op, plan, tile, algorithm == "auto", sources, x, w, out, clamp, wants, by_columns)
     return wrap(out.reshape(plan.result) if lifted else out)
+
+
+def _check_place(op: str, out: Any, plan: Plan, dtype: np.dtype, recorded: bool) -> None:
+    if recorded:
+        raise ValueError(f"{op}: out takes no result whose gradient is wanted; use no_grad()")
+    check_place(op, out, plan.result, dtype)
+    if out.ndim != 4 or (out.shape[1] > 1 and out.strides[1] != out.itemsize):
+        raise ValueError(
+            f"{op}: out must be a batch with adjacent channels, got shape {out.shape}, strides {out.strides}"
+        )
 
 
 def _choose(
@@ -169,6 +186,14 @@ def plan_of(arguments: tuple, count: int, transposed: bool = False) -> Plan:
     plan = Plan(conv, shape, weight, transposed, preferred(op, conv, algorithm, transposed))
     keep_convolution(arguments, plan)
     return plan
+
+
+def result_shape(
+    op: str, count: int, shape: tuple[int, ...], weight: tuple[int, ...], options: tuple, algorithm: str
+) -> tuple[int, ...]:
+    """Return the shape of what :func:`convolve` makes of an input and weights of these shapes."""
+    arguments = (op, shape, weight, options, algorithm)
+    return (known_convolution(arguments) or plan_of(arguments, count)).result
 
 
 def _bias(op: str, b: np.ndarray, w: np.ndarray, channels: int) -> np.ndarray:

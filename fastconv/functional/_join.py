@@ -10,7 +10,7 @@ import numpy as np
 from fastconv import _kernels
 from fastconv.errors import ShapeError
 
-__all__ = ["joined"]
+__all__ = ["check_place", "joined"]
 
 
 def joined(arrays: Sequence[np.ndarray], axis: int, shape: tuple[int, ...], out: Any) -> np.ndarray:
@@ -21,7 +21,7 @@ def joined(arrays: Sequence[np.ndarray], axis: int, shape: tuple[int, ...], out:
             return np.concatenate(arrays, axis)
         out = _kernels.empty_channels_last(shape, arrays[0].dtype)
     else:
-        _check(out, shape, arrays[0].dtype)
+        check_place("cat", out, shape, arrays[0].dtype)
         last = last and out.strides[1] == out.itemsize
     places, end = [], 0
     for x in arrays:
@@ -37,12 +37,13 @@ def joined(arrays: Sequence[np.ndarray], axis: int, shape: tuple[int, ...], out:
     return out
 
 
-def _check(out: Any, shape: tuple[int, ...], dtype: np.dtype) -> None:
+def check_place(op: str, out: Any, shape: tuple[int, ...], dtype: np.dtype) -> None:
+    """Check what the user gave as memory for a result."""
     if not isinstance(out, np.ndarray) or out.dtype != dtype or not out.flags.writeable:
         given = getattr(out, "dtype", type(out).__name__)
-        raise TypeError(f"cat: out must be a writable array of {dtype}, got {given}")
+        raise TypeError(f"{op}: out must be a writable array of {dtype}, got {given}")
     if out.shape != shape:
-        raise ShapeError(f"cat: out must have shape {shape}, got {out.shape}")
+        raise ShapeError(f"{op}: out must have shape {shape}, got {out.shape}")
 
 
 def _same(x: np.ndarray, y: np.ndarray) -> bool:

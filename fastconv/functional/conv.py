@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from fastconv.functional._convolve import convolve
 from fastconv.functional._sizes import Padding, Size
 from fastconv.tensor import Tensor
@@ -50,6 +52,7 @@ def conv2d(
     algorithm: str = "auto",
     residual: Any = None,
     activation: str | tuple[float, float] | None = None,
+    out: np.ndarray | None = None,
 ) -> Tensor:
     """Correlate images with a bank of filters: what neural networks call a convolution.
 
@@ -94,6 +97,9 @@ def conv2d(
     activation : {"relu", "relu6"} or (float, float), optional
         What is done to the result last: it is held above 0, between 0 and 6, or between two numbers, all without
         another pass over memory.
+    out : numpy.ndarray, optional
+        Where the result goes, of its shape and dtype, channels adjacent: some channels of a wider array, for instance,
+        which then holds several results side by side. Only where nothing is recorded.
 
     Returns
     -------
@@ -108,7 +114,7 @@ def conv2d(
     TypeError
         If a dtype or the type of an option is wrong.
     ValueError
-        For an unknown algorithm or activation.
+        For an unknown algorithm or activation, or `out` where a gradient is wanted.
 
     Examples
     --------
@@ -120,7 +126,7 @@ def conv2d(
     """
     options = (stride, padding, dilation, groups, padding_mode)
     inputs = (input, weight, bias)
-    return convolve("conv2d", 2, inputs, options, algorithm, residual=residual, activation=activation)
+    return convolve("conv2d", 2, inputs, options, algorithm, residual=residual, activation=activation, place=out)
 
 
 def conv3d(

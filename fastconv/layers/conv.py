@@ -10,6 +10,7 @@ import numpy as np
 from fastconv import checks, init
 from fastconv import functional as F
 from fastconv.errors import ShapeError
+from fastconv.functional._convolve import result_shape
 from fastconv.functional._sizes import Padding, Size, check_mode, check_padding
 from fastconv.layers.module import Module
 from fastconv.parameter import Parameter
@@ -178,11 +179,12 @@ class Conv2d(_Conv):
         residual: Any = None,
         activation: str | tuple[float, float] | None = None,
         weights: tuple[Any, Any] | None = None,
+        out: np.ndarray | None = None,
     ) -> Tensor:
         """Return (N, out_channels, H_out, W_out) for an input (N, in_channels, H, W), or both without N.
 
-        `residual` and `activation` as in :func:`fastconv.functional.conv2d`; `weights` are a weight and a bias to take
-        in place of the layer's own.
+        `residual`, `activation` and `out` as in :func:`fastconv.functional.conv2d`; `weights` are a weight and a bias
+        to take in place of the layer's own.
         """
         weight, bias = (self.weight, self.bias) if weights is None else weights
         return F.conv2d(
@@ -197,7 +199,19 @@ class Conv2d(_Conv):
             algorithm=self.algorithm,
             residual=residual,
             activation=activation,
+            out=out,
         )
+
+    def output_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Return the shape of the result for an input of this shape.
+
+        Examples
+        --------
+        >>> Conv2d(3, 8, kernel_size=3, stride=2).output_shape((1, 3, 224, 224))
+        (1, 8, 111, 111)
+        """
+        options = (self.stride, self.padding, self.dilation, self.groups, self.padding_mode)
+        return result_shape("conv2d", 2, shape, self.weight.shape, options, self.algorithm)
 
 
 class Conv3d(_Conv):
@@ -243,6 +257,8 @@ class DepthwiseSeparableConv2d(Module):
     >>> layer(np.zeros((1, 8, 32, 32), np.float32)).shape
     (1, 16, 32, 32)
     """
+
+    _halves = ("depthwise", "pointwise")
 
     def __init__(
         self,
