@@ -7,29 +7,54 @@ from typing import Any
 import numpy as np
 
 from fastconv.autograd import is_grad_enabled
+from fastconv.functional._epilogue import overwrite
 from fastconv.layers.activation import ReLU, ReLU6
 from fastconv.layers.conv import Conv2d
+from fastconv.layers.gated import Hardswish, SiLU
 from fastconv.layers.module import Module
 from fastconv.layers.norm import BatchNorm2d
 from fastconv.parameter import Parameter
+from fastconv.tensor import wrap
 from fastconv.tracing import tracing
 
-__all__ = ["normalised", "normed"]
+__all__ = ["ACTIVATIONS", "GATES", "halves_of", "normalised", "normed"]
 
 ACTIVATIONS: dict[type, str | None] = {ReLU: "relu", ReLU6: "relu6", type(None): None}
+GATES: dict[type, str] = {SiLU: "silu", Hardswish: "hardswish"}
 
 Weights = tuple[Parameter, np.ndarray]
 
 
-def normed(conv: Module, norm: Module, input: Any, act: Module | None = None, residual: Any = None) -> Any:
-    """Return ``act(norm(conv(input)) + residual)``.
+def normed(
+    conv: Module, norm: Module, input: Any, act: Module | None = None, residual: Any = None, out: Any = None
+) -> Any:
+    """Return ``act(norm(conv(input)) + residual)``, in the array `out` if there is one.
 
     In evaluation without gradients, and where no hook would see it, that is one convolution: its weights are multiplied
-    with the norm's scale, and what else there is happens while its results are in registers.
+    with the norm's scale, and what else there is happens while its results are in registers; SiLU and Hardswish
+    overwrite them afterwards. Of a depthwise separable convolution it is the second one.
     """
-    if not (is_grad_enabled() or tracing()) and _foldable(conv, norm, act) and (weights := folded(conv, norm)):
-        return conv(input, residual=residual, activation=ACTIVATIONS[type(act)], weights=weights)
-    return normalised(norm, conv(input), act, residual)
+    if not (is_grad_enabled() or tracing()):
+        if (halves := halves_of(conv)) and not conv._is_hooked():
+            first, second = (getattr(conv, name) for name in halves)
+            return normed(second, norm, first(input), act, residual, out)
+        if _foldable(conv, norm, act) and (weights := folded(conv, norm)):
+            if gate := GATES.get(type(act)):
+                return _placed(overwrite(gate, conv(input, residual=residual, weights=weights)), out)
+            return conv(input, residual=residual, activation=ACTIVATIONS[type(act)], weights=weights, out=out)
+    return _placed(normalised(norm, conv(input), act, residual), out)
+
+
+def _placed(result: Any, out: np.ndarray | None) -> Any:
+    if out is None:
+        return result
+    out[...] = result.data
+    return wrap(out)
+
+
+def halves_of(layer: Module) -> tuple[str, str] | None:
+    """The names of the two layers that this one runs, if its very class says so: a subclass may run others."""
+    return vars(type(layer)).get("_halves")
 
 
 def normalised(norm: Module, input: Any, act: Module | None = None, residual: Any = None) -> Any:
@@ -46,7 +71,7 @@ def _foldable(conv: Module, norm: Module, act: Module | None) -> bool:
     return (
         type(conv) is Conv2d
         and type(norm) is BatchNorm2d
-        and type(act) in ACTIVATIONS
+        and (type(act) in ACTIVATIONS or type(act) in GATES)
         and not norm.training
         and norm.running_mean is not None
         and norm.num_features == conv.out_channels

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple, cast
 
-from fastconv.layers._fold import normalised, normed
-from fastconv.layers.activation import ReLU, ReLU6
+from fastconv import functional as F
+from fastconv._kernels import empty_channels_last
+from fastconv.autograd import is_grad_enabled
+from fastconv.layers._fold import ACTIVATIONS, GATES, halves_of, normalised, normed
+from fastconv.layers.activation import ReLU
 from fastconv.layers.conv import Conv2d
 from fastconv.layers.linear import Linear
 from fastconv.layers.module import Module
 from fastconv.layers.norm import BatchNorm2d
 from fastconv.layers.pool import MaxPool2d
+from fastconv.tensor import wrap
 from fastconv.tracing import tracing
 
-__all__ = ["Step", "run", "steps_of"]
+__all__ = ["Step", "in_a_row", "run", "side_by_side", "steps_of"]
 
 
 class Step(NamedTuple):
     """Layers that can be run as one: a Conv2d with the BatchNorm2d and the activation that follow, or with a ReLU and
-    maybe a MaxPool2d; a BatchNorm2d with an activation; a Linear with a ReLU; else one alone.
+    maybe a MaxPool2d; a depthwise separable convolution with a BatchNorm2d and an activation; a BatchNorm2d with an
+    activation; a Linear with a ReLU; else one alone.
     """
 
     layer: Module
@@ -44,9 +50,10 @@ def steps_of(layers: list[Module]) -> list[Step]:
         after_norm = last.relu is None and BatchNorm2d in (type(last.layer), type(last.norm))
         after_linear = type(last.layer) is Linear and last.relu is None
         after_any = after_conv or after_norm or after_linear
-        if (after_norm and type(layer) is ReLU6) or (after_any and type(layer) is ReLU):
+        normable = after_conv or (last.relu is None and halves_of(last.layer) is not None)
+        if (after_norm and type(layer) in (*ACTIVATIONS, *GATES)) or (after_any and type(layer) is ReLU):
             steps[-1] = last._replace(relu=layer)
-        elif after_conv and type(layer) is BatchNorm2d and last.norm is None:
+        elif normable and type(layer) is BatchNorm2d and last.norm is None:
             steps[-1] = last._replace(norm=layer)
         elif type(layer) is MaxPool2d and not layer.return_indices and last.pools_next():
             steps[-1] = last._replace(pool=layer)
@@ -73,3 +80,48 @@ def run(steps: list[Step], input: Any) -> Any:
         else:  # rectifying maxima is the same, and less
             input = pool(layer(input), activation="relu")
     return input
+
+
+def in_a_row(layers: list[Module], input: Any) -> Any:
+    """Return what layers in a row make of `input`; for modules that are no Sequential."""
+    return run(steps_of(layers), input)
+
+
+def row_of(module: Module) -> list[Module]:
+    """Return what a module runs in a row, if its very class names that, and the last of them likewise; else itself."""
+    named = vars(type(module)).get("_in_a_row")
+    if named is None or module._is_hooked():
+        return [module]
+    row = [getattr(module, name) for name in named] or list(cast("Iterable[Module]", module))
+    return row if len(row) < 2 else [*row[:-1], *row_of(row[-1])]
+
+
+def side_by_side(rows: Sequence[list[Module]], input: Any) -> Any:
+    """Return what rows of layers make of `input`, joined along the channels.
+
+    Where nothing is recorded, and no hook would see it, the convolutions that rows end with write to their places in
+    the result.
+    """
+    divided = [steps_of(row) for row in rows]
+    if is_grad_enabled() or tracing() or not all(steps and _ends(steps[-1]) for steps in divided):
+        return F.cat([run(steps, input) for steps in divided], 1)
+    inputs = [run(steps[:-1], input) for steps in divided]
+    lasts: list[Any] = [steps[-1] for steps in divided]
+    shapes = [last.layer.output_shape(x.shape) for last, x in zip(lasts, inputs, strict=True)]
+    n, _, *size = shapes[0]
+    if len(size) != 2 or any((batch, *rest) != (n, *size) for batch, _, *rest in shapes):
+        return F.cat([run([last], x) for last, x in zip(lasts, inputs, strict=True)], 1)
+    whole = empty_channels_last((n, sum(shape[1] for shape in shapes), *size), lasts[0].layer.weight.dtype)
+    end = 0
+    for (layer, act, _, norm), x, shape in zip(lasts, inputs, shapes, strict=True):
+        place, end = whole[:, end : end + shape[1]], end + shape[1]
+        if norm is not None:
+            normed(layer, norm, x, act, out=place)
+        else:
+            layer(x, activation=None if act is None else "relu", out=place)
+    return wrap(whole)
+
+
+def _ends(step: Step) -> bool:
+    """Whether a step is a convolution that may write anywhere."""
+    return type(step.layer) is Conv2d and step.pool is None and not step.is_seen()

@@ -39,6 +39,8 @@ def conv(
 class ConvNorm(Module):
     """Convolution, batch norm of eps 0.001, ReLU: what the Inceptions are made of. Arguments as for :func:`conv`."""
 
+    _in_a_row = ("conv", "bn", "relu")
+
     def __init__(
         self, in_channels: int, out_channels: int, kernel_size: Size, stride: int = 1, padding: Size | None = None
     ) -> None:

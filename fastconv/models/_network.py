@@ -9,7 +9,7 @@ import numpy as np
 from fastconv import checks, init
 from fastconv import functional as F
 from fastconv.layers import Conv2d, Linear, Module
-from fastconv.layers._steps import run, steps_of
+from fastconv.layers._steps import in_a_row
 
 __all__ = ["Classifier", "Network", "Staged", "rescaled"]
 
@@ -105,7 +105,7 @@ class Staged(Network):
 
     def features(self, input: Any) -> Any:
         """Return the last maps."""
-        return run(steps_of([getattr(self, name) for name in self.stages]), input)
+        return in_a_row([getattr(self, name) for name in self.stages], input)
 
     def forward(self, input: Any) -> Any:
         """Return scores (N, num_classes) for images (N, C, H, W)."""

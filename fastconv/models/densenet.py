@@ -13,6 +13,7 @@ import numpy as np
 
 from fastconv import _kernels
 from fastconv import functional as F
+from fastconv.autograd import is_grad_enabled
 from fastconv.layers import (
     AdaptiveAvgPool2d,
     AvgPool2d,
@@ -25,7 +26,7 @@ from fastconv.layers import (
     ReLU,
     Sequential,
 )
-from fastconv.models._blocks import normalised
+from fastconv.models._blocks import normalised, normed
 from fastconv.models._network import Network
 from fastconv.models._registry import register
 from fastconv.tracing import tracing
@@ -72,15 +73,24 @@ class DenseLayer(Module):
         """Return what the 1x1 convolution makes of all maps."""
         return self.conv1(normalised(self.norm1, input, self.relu1))
 
-    def forward(self, input: Any) -> Any:
-        """Return the new maps. Lean training does not keep what batch norm and ReLU make of all maps."""
+    def forward(self, input: Any, out: np.ndarray | None = None) -> Any:
+        """Return the new maps, in `out`. Lean training does not keep what batch norm and ReLU make of all maps."""
         if self.lean and self.training:
             learnt = [*self.norm1.parameters(), *self.conv1.parameters()]
             x = F.checkpoint(self.narrow, input, parameters=learnt, buffers=self.norm1.buffers())
+            x = normalised(self.norm2, x, self.relu2)
         else:
-            x = self.narrow(input)
-        x = self.conv2(normalised(self.norm2, x, self.relu2))
+            x = normed(self.conv1, self.norm2, normalised(self.norm1, input, self.relu1), self.relu2)
+        x = self.conv2(x) if out is None else self.conv2(x, out=out)
         return x if self.dropout is None else self.dropout(x)
+
+
+def beside(place: np.ndarray, x: Any, layer: Any) -> np.ndarray | None:
+    """Return the part of `place` after the maps `x` for the layer's, if its last convolution may write there itself."""
+    if is_grad_enabled() or type(layer) is not DenseLayer or layer._is_hooked() or layer.dropout is not None:
+        return None
+    end = x.shape[1] + layer.conv2.out_channels
+    return place[:, x.shape[1] : end] if type(layer.conv2) is Conv2d and not layer.conv2._is_hooked() else None
 
 
 class DenseBlock(Module):
@@ -96,7 +106,8 @@ class DenseBlock(Module):
         place = None if tracing() else self._place(input)
         x = input if place is None else F.cat([input], 1, out=place[:, : input.shape[1]])
         for layer in self.children():
-            new = layer(x)
+            own = None if place is None else beside(place, x, layer)
+            new = layer(x) if own is None else layer(x, own)
             width = x.shape[1] + new.shape[1]
             x = F.cat([x, new], 1, out=None if place is None else place[:, :width])
         return x

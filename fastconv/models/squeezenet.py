@@ -9,6 +9,7 @@ from typing import Any
 
 from fastconv import functional as F
 from fastconv.layers import AdaptiveAvgPool2d, Conv2d, Dropout, Identity, MaxPool2d, Module, ReLU, Sequential
+from fastconv.layers._steps import in_a_row, side_by_side
 from fastconv.models._network import Network
 from fastconv.models._registry import register
 
@@ -34,9 +35,9 @@ class Fire(Module):
 
     def forward(self, input: Any) -> Any:
         """Return maps of 2 * expanded channels."""
-        x = self.squeeze_activation(self.squeeze(input))
-        narrow = self.expand1x1_activation(self.expand1x1(x))
-        return F.cat([narrow, self.expand3x3_activation(self.expand3x3(x))], 1)
+        x = in_a_row([self.squeeze, self.squeeze_activation], input)
+        narrow, wide = [self.expand1x1, self.expand1x1_activation], [self.expand3x3, self.expand3x3_activation]
+        return side_by_side([narrow, wide], x)
 
 
 class SqueezeNet(Network):

@@ -9,6 +9,8 @@ from typing import Any
 
 from fastconv import functional as F
 from fastconv.layers import AdaptiveAvgPool2d, BatchNorm2d, Conv2d, Dropout, Linear, MaxPool2d, Module, ReLU, Sequential
+from fastconv.layers._steps import in_a_row
+from fastconv.models._blocks import normed
 from fastconv.models._network import Network
 from fastconv.models._registry import register
 
@@ -20,6 +22,8 @@ TABLE = ((128, 2, 2), (256, 2, 2), (728, 2, 2), *((728, 3, 1),) * 8, (1024, 2, 2
 
 class SeparableConv2d(Module):
     """A 3x3 convolution of each channel by itself, then a 1x1 convolution across them."""
+
+    _halves = ("conv1", "pointwise")
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         self.conv1 = Conv2d(in_channels, in_channels, 3, padding=1, groups=in_channels, bias=False)
@@ -49,7 +53,7 @@ class Block(Module):
 
     def forward(self, input: Any) -> Any:
         """Return maps of `width` channels."""
-        shortcut = self.skipbn(self.skip(input)) if hasattr(self, "skip") else input
+        shortcut = normed(self.skip, self.skipbn, input) if hasattr(self, "skip") else input
         return self.rep(input) + shortcut
 
 
@@ -81,9 +85,7 @@ class Xception(Network):
 
     def features(self, input: Any) -> Any:
         """Return the last maps, (N, 2048, 10, 10) for images of 299 x 299."""
-        for name in self.stages:
-            input = getattr(self, name)(input)
-        return input
+        return in_a_row([getattr(self, name) for name in self.stages], input)
 
     def forward(self, input: Any) -> Any:
         """Return scores (N, num_classes) for images (N, C, H, W)."""
