@@ -1,7 +1,7 @@
 /* Layer normalisation: every row of n adjacent elements by its own mean and variance, with a weight and a bias for each
  * element of a row. Sums are made in the element type over blocks and added up in double. */
 
-enum { ROW_BLOCK = 64, ROW_PIECE = 1 << 15 };
+enum { ROW_BLOCK = 64, ROW_PIECE = 1 << 15, ROW_SHORT = ROW_PIECE / ROW_BLOCK }; /* rows; elements of a piece, a row */
 
 typedef struct {
   const real *x, *grad, *weight, *bias;
@@ -13,8 +13,7 @@ typedef struct {
 
 static layer_norm_job layer_norm_start(ptrdiff_t rows, ptrdiff_t n) {
   const ptrdiff_t chunk = ceil_div(max_size(1, ROW_PIECE / max_size(1, n)), ROW_BLOCK) * ROW_BLOCK;
-  return (layer_norm_job){
-      .rows = rows, .n = n, .chunk = n > ROW_PIECE / ROW_BLOCK ? max_size(1, ROW_PIECE / n) : chunk};
+  return (layer_norm_job){.rows = rows, .n = n, .chunk = n > ROW_SHORT ? max_size(1, ROW_PIECE / n) : chunk};
 }
 
 /* The sum of x - shift over a row or, `squares`, of its square. */
@@ -62,43 +61,89 @@ static void layer_norm_piece(void *context, ptrdiff_t piece, int worker) {
   }
 }
 
-/* x' = (x - mean) / deviation of adjacent elements of a row */
-FC_INLINE vec normal_of(const layer_norm_job *job, ptrdiff_t row, ptrdiff_t i, ptrdiff_t lanes) {
+/* x' = (x - mean) / deviation: what a row's elements share. */
+typedef struct {
+  vec centre, scale, lost;
+} row_form;
+
+FC_INLINE row_form form_of(const layer_norm_job *job, ptrdiff_t row) {
   const real centre = (real)job->mean[row];
-  const vec lost = v_set1((real)(((double)centre - job->mean[row]) * job->deviation[row]));
-  const vec distance = v_sub(v_load_n(job->x + row * job->n + i, lanes), v_set1(centre));
-  return v_fma(distance, v_set1((real)job->deviation[row]), lost);
+  return (row_form){.centre = v_set1(centre),
+                    .scale = v_set1((real)job->deviation[row]),
+                    .lost = v_set1((real)(((double)centre - job->mean[row]) * job->deviation[row]))};
 }
 
-/* With g' = grad * weight: (g' - mean of g' - x' * mean of g' x') / deviation. */
+FC_INLINE vec normal_of(const row_form *form, const real *x, ptrdiff_t lanes) {
+  return v_fma(v_sub(v_load_n(x, lanes), form->centre), form->scale, form->lost);
+}
+
+/* The sums over a row and over a block of rows. */
+typedef struct {
+  vec grad, product;
+  real *first, *second; /* NULL, or of each column the sums of grad and of grad * x' */
+} row_sums;
+
+/* With g' = grad * weight, adds g' and g' x' of adjacent elements. */
+FC_INLINE void add_row(const layer_norm_job *job, const row_form *form, const real *grad, const real *x, ptrdiff_t i,
+                       ptrdiff_t lanes, row_sums *sums) {
+  const vec given = v_load_n(grad + i, lanes), normal = normal_of(form, x + i, lanes);
+  const vec g = job->weight ? v_mul(given, v_load_n(job->weight + i, lanes)) : given, product = v_mul(g, normal);
+  sums->grad = v_add(sums->grad, g);
+  sums->product = v_add(sums->product, lanes == VL ? product : v_select(m_first(lanes), product, v_zero()));
+  if (!sums->first) return;
+  v_store_n(sums->first + i, v_add(v_load_n(sums->first + i, lanes), given), lanes);
+  v_store_n(sums->second + i, v_fma(given, normal, v_load_n(sums->second + i, lanes)), lanes);
+}
+
+FC_INLINE void store_row(const layer_norm_job *job, const row_form *form, const real *grad, const real *x, ptrdiff_t i,
+                         ptrdiff_t lanes, vec along, vec offset, real *out) {
+  const vec given = v_load_n(grad + i, lanes), rest = v_fma(normal_of(form, x + i, lanes), along, offset);
+  const vec g = job->weight ? v_mul(given, v_load_n(job->weight + i, lanes)) : given;
+  v_store_n(out + i, v_fma(g, form->scale, rest), lanes);
+}
+
+/* (g' - mean of g' - x' * mean of g' x') / deviation */
+FC_INLINE void row_gradient(const layer_norm_job *job, ptrdiff_t row, real *first, real *second) {
+  const real *grad = job->grad + row * job->n, *x = job->x + row * job->n;
+  real *out = job->out + row * job->n;
+  const ptrdiff_t n = job->n;
+  const row_form form = form_of(job, row);
+  double sum = 0, product = 0;
+  for (ptrdiff_t begin = 0; begin < n; begin += ROW_BLOCK * VL) {
+    row_sums sums = {.grad = v_zero(), .product = v_zero(), .first = first, .second = second};
+    const ptrdiff_t end = min_size(n, begin + ROW_BLOCK * VL);
+    ptrdiff_t i = begin;
+    for (; i + VL <= end; i += VL) add_row(job, &form, grad, x, i, VL, &sums);
+    if (i < end) add_row(job, &form, grad, x, i, end - i, &sums);
+    sum += (double)v_sum(sums.grad);
+    product += (double)v_sum(sums.product);
+  }
+  const double scale = -job->deviation[row] / (double)n;
+  const vec along = v_set1((real)(product * scale)), offset = v_set1((real)(sum * scale));
+  ptrdiff_t i = 0;
+  for (; i + VL <= n; i += VL) store_row(job, &form, grad, x, i, VL, along, offset, out);
+  if (i < n) store_row(job, &form, grad, x, i, n - i, along, offset, out);
+}
+
 static void layer_norm_grad_piece(void *context, ptrdiff_t piece, int worker) {
   (void)worker;
   const layer_norm_job *job = context;
+  const ptrdiff_t end = min_size(job->rows, (piece + 1) * job->chunk);
+  for (ptrdiff_t row = piece * job->chunk; row < end; row++) row_gradient(job, row, NULL, NULL);
+}
+
+/* The same of short rows, with the columns' sums: everything is read once. */
+static void layer_norm_whole_piece(void *context, ptrdiff_t piece, int worker) {
+  (void)worker;
+  const layer_norm_job *job = context;
   const ptrdiff_t end = min_size(job->rows, (piece + 1) * job->chunk), n = job->n;
-  for (ptrdiff_t row = piece * job->chunk; row < end; row++) {
-    const real *grad = job->grad + row * n;
-    double sum = 0, product = 0;
-    for (ptrdiff_t begin = 0; begin < n; begin += ROW_BLOCK * VL) {
-      vec a = v_zero(), b = v_zero();
-      for (ptrdiff_t i = begin; i < min_size(n, begin + ROW_BLOCK * VL); i += VL) {
-        const ptrdiff_t lanes = min_size(VL, n - i);
-        const vec w = job->weight ? v_load_n(job->weight + i, lanes) : v_set1(1);
-        const vec g = v_mul(v_load_n(grad + i, lanes), w);
-        a = v_add(a, g);
-        b = v_add(b, v_select(m_first(lanes), v_mul(g, normal_of(job, row, i, lanes)), v_zero()));
-      }
-      sum += (double)v_sum(a);
-      product += (double)v_sum(b);
-    }
-    const double scale = job->deviation[row];
-    const vec factor = v_set1((real)scale), along = v_set1((real)(-product / (double)n * scale));
-    const vec offset = v_set1((real)(-sum / (double)n * scale));
-    for (ptrdiff_t i = 0; i < n; i += VL) {
-      const ptrdiff_t lanes = min_size(VL, n - i);
-      const vec w = job->weight ? v_load_n(job->weight + i, lanes) : v_set1(1);
-      const vec rest = v_fma(normal_of(job, row, i, lanes), along, offset);
-      v_store_n(job->out + row * n + i, v_fma(v_mul(v_load_n(grad + i, lanes), w), factor, rest), lanes);
-    }
+  double *sums = job->sums + piece * 2 * n;
+  memset(sums, 0, (size_t)(2 * n) * sizeof(double));
+  for (ptrdiff_t row = piece * job->chunk; row < end; row += ROW_BLOCK) {
+    real columns[2 * ROW_SHORT];
+    memset(columns, 0, (size_t)(2 * n) * sizeof(real));
+    for (ptrdiff_t r = row; r < min_size(end, row + ROW_BLOCK); r++) row_gradient(job, r, columns, columns + n);
+    for (ptrdiff_t i = 0; i < 2 * n; i++) sums[i] += (double)columns[i];
   }
 }
 
@@ -115,8 +160,9 @@ static void layer_norm_sums_piece(void *context, ptrdiff_t piece, int worker) {
       vec a = v_zero(), b = v_zero();
       for (ptrdiff_t r = row; r < min_size(end, row + ROW_BLOCK); r++) {
         const vec grad = v_load_n(job->grad + r * n + i, lanes);
+        const row_form form = form_of(job, r);
         a = v_add(a, grad);
-        b = v_fma(grad, normal_of(job, r, i, lanes), b);
+        b = v_fma(grad, normal_of(&form, job->x + r * n + i, lanes), b);
       }
       real first[VL], second[VL];
       v_store(first, a);
@@ -141,13 +187,14 @@ static int kernel_layer_norm_grad(const void *x, const void *grad, const void *w
   job.mean = (double *)mean, job.deviation = (double *)deviation;
   const ptrdiff_t pieces = ceil_div(rows, job.chunk);
   const double work = 3 * (double)rows * (double)n;
-  int status = grad_x ? fc_parallel(pieces, work, layer_norm_grad_piece, &job) : FC_OK;
-  if (status != FC_OK || (!grad_weight && !grad_bias)) return status;
+  const int sums = grad_weight || grad_bias, whole = grad_x && sums && n <= ROW_SHORT;
+  int status = grad_x && !whole ? fc_parallel(pieces, work, layer_norm_grad_piece, &job) : FC_OK;
+  if (status != FC_OK || !sums) return status;
   job.chunk = max_size(job.chunk, ROW_BLOCK); /* long rows: fewer, larger pieces, whose sums take less memory */
   const ptrdiff_t parts = ceil_div(rows, job.chunk);
   job.sums = fc_scratch_acquire(1, (size_t)(parts * 2 * n) * sizeof(double));
   if (!job.sums) return FC_NO_MEMORY;
-  status = fc_parallel(parts, work, layer_norm_sums_piece, &job);
+  status = fc_parallel(parts, work, whole ? layer_norm_whole_piece : layer_norm_sums_piece, &job);
   real *to[] = {grad_bias, grad_weight};
   for (int which = 0; which < 2; which++)
     for (ptrdiff_t i = 0; to[which] && i < n; i++) {
