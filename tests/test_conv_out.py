@@ -106,10 +106,23 @@ def test_branches_side_by_side(names, training):
     assert all(parameter.grad is not None for parameter in branches.parameters())
 
 
+def test_branches_of_lists_and_of_one_image():
+    branches = Branches({"a": Conv2d(2, 16, 1, rng=0), "b": Conv2d(2, 20, 1, rng=0)})
+    x = randn(1, 2, 3, 4, dtype=np.float32)
+    with no_grad():
+        expected = branches(x).numpy()
+        np.testing.assert_array_equal(branches(x.tolist()), expected)
+        same = Branches({"a": Conv2d(2, 16, 1, rng=0), "b": Conv2d(2, 16, 1, rng=1)})
+        rows = [branch(x[0]).numpy() for branch in same]
+        np.testing.assert_array_equal(same(x[0]), np.concatenate(rows, 1))  # axis 1 of (C, H, W)
+
+
 def test_branches_that_do_not_fit_are_still_refused():
     branches = Branches({"a": Conv2d(4, 16, 1, rng=0), "b": Conv2d(4, 16, 3, rng=0)})
     with no_grad(), pytest.raises(ShapeError):
         branches(np.zeros((1, 4, 8, 8), np.float32))
+    with no_grad(), pytest.raises(TypeError):
+        branches(np.zeros((1, 4, 8, 8)))
 
 
 @pytest.mark.parametrize(

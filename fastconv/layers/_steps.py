@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple, cast
 
+import numpy as np
+
 from fastconv import functional as F
 from fastconv._kernels import empty_channels_last
 from fastconv.autograd import is_grad_enabled
@@ -103,11 +105,12 @@ def side_by_side(rows: Sequence[list[Module]], input: Any) -> Any:
     the result.
     """
     divided = [steps_of(row) for row in rows]
-    if is_grad_enabled() or tracing() or not all(steps and _ends(steps[-1]) for steps in divided):
+    placed = bool(divided) and all(steps and _ends(steps[-1]) for steps in divided)
+    if is_grad_enabled() or tracing() or not placed:
         return F.cat([run(steps, input) for steps in divided], 1)
     inputs = [run(steps[:-1], input) for steps in divided]
     lasts: list[Any] = [steps[-1] for steps in divided]
-    shapes = [last.layer.output_shape(x.shape) for last, x in zip(lasts, inputs, strict=True)]
+    shapes = [last.layer.output_shape(np.shape(x)) for last, x in zip(lasts, inputs, strict=True)]
     n, _, *size = shapes[0]
     if len(size) != 2 or any((batch, *rest) != (n, *size) for batch, _, *rest in shapes):
         return F.cat([run([last], x) for last, x in zip(lasts, inputs, strict=True)], 1)
