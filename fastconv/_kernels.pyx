@@ -513,7 +513,9 @@ def conv2d(Conv2d conv not None, cnp.ndarray x not None, cnp.ndarray packed not 
     cdef fc_image source, target
     cdef fc_epilogue epilogue
     cdef int status
-    if not accumulate and out is None:
+    if out is None:
+        if accumulate:
+            raise TypeError("conv2d: there is no out to add to")
         out = new_channels_last(shape, cnp.PyArray_TYPE(x))
     image_of(x, table, &source)
     image_of(out, table, &target)

@@ -6,6 +6,8 @@ import pytest
 from fastconv import Tensor, _kernels, models, no_grad
 from fastconv import functional as F
 from fastconv.errors import ShapeError
+from fastconv.functional._conv2d import geometry
+from fastconv.functional._sizes import Axis
 from fastconv.layers import (
     BatchNorm2d,
     Branches,
@@ -76,6 +78,13 @@ def test_places_that_do_not_serve():
             F.conv2d(x[0], weight, out=np.zeros((20, 6, 6), np.float32))
 
 
+def test_nothing_is_added_to_nothing():
+    x, weight = _kernels.channels_last(randn(1, 16, 6, 6)), randn(20, 16, 1, 1)
+    conv = geometry([Axis(6, 6, 1, 1, 1, 0, 0)] * 2, 1, (16, 20), 1)
+    with pytest.raises(TypeError, match="no out to add to"):
+        _kernels.conv2d(conv, x, _kernels.conv2d_pack(conv, weight), None, None, True)
+
+
 def _rows():
     return {
         "narrow": Sequential(Conv2d(24, 16, 1, rng=0), BatchNorm2d(16), ReLU()),
@@ -84,6 +93,16 @@ def _rows():
         "few": Sequential(MaxPool2d(3, 1, 1), Sequential(Conv2d(24, 6, 1, rng=4), BatchNorm2d(6), Hardswish())),
         "apart": Sequential(DepthwiseSeparableConv2d(24, 32, 3, padding=1, rng=5), BatchNorm2d(32), ReLU()),
     }
+
+
+@pytest.mark.parametrize("algorithm", ["im2col", "direct", "winograd", "fft"])
+def test_a_gate_overwrites_the_result_of_every_algorithm(algorithm):
+    conv, norm = Conv2d(16, 24, 3, padding=1, rng=0), BatchNorm2d(24).eval()
+    conv.algorithm = algorithm
+    x = randn(1, 16, 20, 20, dtype=np.float32)
+    expected = SiLU()(norm(conv(x))).detach().numpy()
+    with no_grad():
+        np.testing.assert_allclose(Sequential(conv, norm, SiLU()).eval()(x), expected, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("training", [True, False])

@@ -125,12 +125,11 @@ def product(
     """Return the convolution of x (N, C, H, W) with w (C_out, C / groups, kh, kw), channels last.
 
     `residual` is added to it before it is held within `clamp`, all while it is in registers. It goes to `out`, whose
-    pixels may have gaps between them.
+    pixels may have gaps between them, if the kernel can do that: if not, to an array of its own.
     """
     whole = tile == FFT or conv.groups > 1 or conv.out_shape[1] <= _FEW or residual is not None
     if out is not None and (whole or np.may_share_memory(x, out)):
-        _kernels.copy_channels(product(conv, tile, x, w, b, weight, residual, clamp), out)
-        return out
+        out = None
     x = channels_last(x)
     if residual is not None:
         residual = channels_last(residual)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from fastconv import checks
-from fastconv._kernels import keep_convolution, known_convolution
+from fastconv._kernels import channels_last, copy_channels, keep_convolution, known_convolution
 from fastconv.autograd import as_array, is_grad_enabled, needs_grad, record
 from fastconv.errors import ShapeError
 from fastconv.functional import _conv2d, _conv3d, _im2col
@@ -79,13 +79,13 @@ def convolve(
     if tile == IM2COL:
         out, by_columns = _im2col.convolve(conv, x, w, b, wants)
         finish(out, r, clamp)
-        if place is not None:
-            place[...] = out
-            out = place
     elif r is not None or clamp is not None or place is not None:
         out = _conv2d.product(conv, tile, x, w, b, kept, r, clamp, place)
     else:
         out = plan.product(conv, tile, x, w, b, kept)
+    if place is not None and out is not place:
+        copy_channels(channels_last(out), place)
+        out = place
     if recording and (any(wants) or needs_grad(residual)):
         sources = inputs if residual is None else (*inputs, residual)
         return _record(op, plan, tile, algorithm == "auto", sources, x, w, out, clamp, wants, by_columns)

@@ -17,10 +17,11 @@ from fastconv.parameter import Parameter
 from fastconv.tensor import wrap
 from fastconv.tracing import tracing
 
-__all__ = ["ACTIVATIONS", "GATES", "halves_of", "normalised", "normed"]
+__all__ = ["FOLLOWING", "halves_of", "normalised", "normed"]
 
 ACTIVATIONS: dict[type, str | None] = {ReLU: "relu", ReLU6: "relu6", type(None): None}
 GATES: dict[type, str] = {SiLU: "silu", Hardswish: "hardswish"}
+FOLLOWING = (*ACTIVATIONS, *GATES)
 
 Weights = tuple[Parameter, np.ndarray]
 
@@ -71,7 +72,7 @@ def _foldable(conv: Module, norm: Module, act: Module | None) -> bool:
     return (
         type(conv) is Conv2d
         and type(norm) is BatchNorm2d
-        and (type(act) in ACTIVATIONS or type(act) in GATES)
+        and type(act) in FOLLOWING
         and not norm.training
         and norm.running_mean is not None
         and norm.num_features == conv.out_channels

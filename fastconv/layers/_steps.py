@@ -10,7 +10,7 @@ import numpy as np
 from fastconv import functional as F
 from fastconv._kernels import empty_channels_last
 from fastconv.autograd import is_grad_enabled
-from fastconv.layers._fold import ACTIVATIONS, GATES, halves_of, normalised, normed
+from fastconv.layers._fold import FOLLOWING, halves_of, normalised, normed
 from fastconv.layers.activation import ReLU
 from fastconv.layers.conv import Conv2d
 from fastconv.layers.linear import Linear
@@ -53,7 +53,7 @@ def steps_of(layers: list[Module]) -> list[Step]:
         after_linear = type(last.layer) is Linear and last.relu is None
         after_any = after_conv or after_norm or after_linear
         normable = after_conv or (last.relu is None and halves_of(last.layer) is not None)
-        if (after_norm and type(layer) in (*ACTIVATIONS, *GATES)) or (after_any and type(layer) is ReLU):
+        if (after_norm and type(layer) in FOLLOWING) or (after_any and type(layer) is ReLU):
             steps[-1] = last._replace(relu=layer)
         elif normable and type(layer) is BatchNorm2d and last.norm is None:
             steps[-1] = last._replace(norm=layer)
@@ -104,15 +104,15 @@ def side_by_side(rows: Sequence[list[Module]], input: Any) -> Any:
     Where nothing is recorded, and no hook would see it, the convolutions that rows end with write to their places in
     the result.
     """
-    divided = [steps_of(row) for row in rows]
-    placed = bool(divided) and all(steps and _ends(steps[-1]) for steps in divided)
-    if is_grad_enabled() or tracing() or not placed:
-        return F.cat([run(steps, input) for steps in divided], 1)
+    plain = is_grad_enabled() or tracing() or np.ndim(input) != 4
+    divided = [] if plain else [steps_of([*row[:-1], *row_of(row[-1])]) for row in rows]
+    if not divided or not all(steps and _ends(steps[-1]) for steps in divided):
+        return F.cat([in_a_row(row, input) for row in rows], 1)
     inputs = [run(steps[:-1], input) for steps in divided]
     lasts: list[Any] = [steps[-1] for steps in divided]
     shapes = [last.layer.output_shape(np.shape(x)) for last, x in zip(lasts, inputs, strict=True)]
     n, _, *size = shapes[0]
-    if len(size) != 2 or any((batch, *rest) != (n, *size) for batch, _, *rest in shapes):
+    if any((batch, *rest) != (n, *size) for batch, _, *rest in shapes):
         return F.cat([run([last], x) for last, x in zip(lasts, inputs, strict=True)], 1)
     whole = empty_channels_last((n, sum(shape[1] for shape in shapes), *size), lasts[0].layer.weight.dtype)
     end = 0

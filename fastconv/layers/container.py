@@ -9,7 +9,7 @@ from fastconv import checks
 from fastconv import functional as F
 from fastconv.errors import ShapeError
 from fastconv.layers._listed import Listed, named, put
-from fastconv.layers._steps import Step, row_of, run, side_by_side, steps_of
+from fastconv.layers._steps import Step, run, side_by_side, steps_of
 from fastconv.layers.module import Module
 from fastconv.tensor import Tensor
 
@@ -256,7 +256,7 @@ class Branches(Listed):
     def forward(self, input: Any) -> Tensor:
         """Give `input` to every branch and join what comes out."""
         if self.merge == "concat" and self.dim == 1:
-            return side_by_side([row_of(branch) for branch in self], input)
+            return side_by_side([[branch] for branch in self], input)
         outputs = [branch(input) for branch in self]
         if self.merge == "concat":
             return F.cat(outputs, self.dim)
