@@ -98,6 +98,15 @@ def test_tails_are_as_accurate_as_the_middle(each_isa, dtype):
     assert ulps(F.elu(x).numpy(), np.where(wide > 0, wide, np.expm1(wide))) <= 8
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_gelu_of_an_element_is_the_same_beside_any_other(each_isa, dtype):
+    x = (3 * randn(400, dtype=dtype)).clip(-9, 9)  # a vector with a number beyond 5.9 goes another way
+    x[::50] = np.nan
+    whole = F.gelu(x).numpy()
+    np.testing.assert_array_equal(whole, [F.gelu(x[i : i + 1]).numpy()[0] for i in range(x.size)])
+    np.testing.assert_array_equal(whole[::-1], F.gelu(np.ascontiguousarray(x[::-1])).numpy())
+
+
 def test_relu_gradient_at_nan_zero_and_infinity(each_isa):
     x = Tensor([np.nan, -np.inf, np.inf, 0.0, -0.0], requires_grad=True)
     F.relu(x).backward(np.float32([1, 2, 3, 4, 5]))

@@ -28,6 +28,25 @@ FC_INLINE vec gelu_tanh_gate(vec x, vec *slope) {
 /* 0 to 1 as x goes from -3 to 3 */
 FC_INLINE vec hard_gate(vec x) { return v_mul(clamp(v_add(x, v_set1(3)), 0, 6), v_set1((real)(1. / 6))); }
 
+/* x times the probability that a normal number is below it: under 0 that of the tail, above it x without that of -x.
+ * What a table serves is the same whatever stands beside it. */
+FC_INLINE vec gelu(vec x) {
+  vec tail, n = v_abs(x);
+#ifdef FC_LOOKUP
+  const mask near = v_le(n, v_set1(FC_NORMAL_END));
+  const vec value = v_fma(v_sub(v_zero(), n), fc_normal_beyond(n), v_max(v_zero(), x));
+  if (!m_any(m_not(near))) return value;
+#endif
+  n = fc_normal_distance(x);
+  const vec e = fc_normal_tail(n, n, &tail);
+  const vec any = v_fma(tail, e, v_max(v_zero(), x));
+#ifdef FC_LOOKUP
+  return v_select(near, value, any);
+#else
+  return any;
+#endif
+}
+
 FC_INLINE vec activation_value(const int function, vec x, vec a, vec b, vec c) {
   vec e, n;
   switch (function) {
@@ -52,9 +71,7 @@ FC_INLINE vec activation_value(const int function, vec x, vec a, vec b, vec c) {
       e = v_add(v_max(v_zero(), n), fc_log1p(fc_exp(v_sub(v_zero(), v_abs(n)))));
       return v_select(v_lt(b, n), x, v_mul(c, e));
     case FC_gelu:
-      n = fc_normal_distance(x);
-      e = fc_normal_tail(n, n, &n);
-      return v_fma(n, e, v_max(v_zero(), x)); /* below 0 the tail times x, above it x without that of -x */
+      return gelu(x);
     case FC_gelu_tanh:
       return v_mul(above_infinity(x), gelu_tanh_gate(x, &e));
     case FC_silu:

@@ -102,6 +102,14 @@ FC_INLINE permutation v_permutation(const uint8_t *index) {
 FC_INLINE vec v_permute(vec a, vec b, permutation p) { return V_(permutex2var)(a, p, b); }
 FC_INLINE vec v_pick(vec a, permutation p) { return V_(permutexvar)(p, a); }
 
+#if !FC_DOUBLE
+#define FC_LOOKUP 32
+/* The entries of a table of 32 at the places that the lowest bits of `at` say, two registers' worth in one step. */
+FC_INLINE vec v_lookup(const real *table, vec at) {
+  return _mm512_permutex2var_ps(v_load(table), _mm512_castps_si512(at), v_load(table + VL));
+}
+#endif
+
 FC_INLINE real v_sum(vec a) { return V_(reduce_add)(a); }
 FC_INLINE real v_hmax(vec a) { return V_(reduce_max)(a); }
 
