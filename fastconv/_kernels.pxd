@@ -68,6 +68,8 @@ cdef extern from "fastconv.h" nogil:
                          void *out) noexcept nogil
         int (*copy_channels)(fc_image x, fc_image out, const int64_t *order, ptrdiff_t batch, ptrdiff_t h,
                              ptrdiff_t w, ptrdiff_t channels) noexcept nogil
+        int (*interleave)(fc_image x, fc_image y, fc_image out, ptrdiff_t batch, ptrdiff_t h, ptrdiff_t w,
+                          ptrdiff_t channels) noexcept nogil
         int (*combine)(int product, fc_image x, fc_image y, fc_image out, ptrdiff_t batch, ptrdiff_t h, ptrdiff_t w,
                        ptrdiff_t channels) noexcept nogil
         int (*conv2d_packed_size)(const fc_conv2d *conv, int backward, ptrdiff_t *size) noexcept nogil

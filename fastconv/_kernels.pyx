@@ -261,6 +261,24 @@ def copy_channels(cnp.ndarray x not None, cnp.ndarray out not None, cnp.ndarray 
     check(status)
 
 
+def interleave(cnp.ndarray x not None, cnp.ndarray y not None, cnp.ndarray out not None):
+    """Writes the channels of two images of one shape in turn to an image of twice as many."""
+    cdef const fc_table *table = table_of(x)
+    cdef fc_image first, second, target
+    cdef cnp.npy_intp *shape = cnp.PyArray_DIMS(x)
+    cdef cnp.npy_intp *wide = cnp.PyArray_DIMS(out)
+    cdef int status
+    image_of(x, table, &first)
+    image_of(y, table, &second)
+    image_of(out, table, &target)
+    if (not cnp.PyArray_ISWRITEABLE(out) or not cnp.PyArray_SAMESHAPE(x, y) or wide[0] != shape[0]
+            or wide[1] != 2 * shape[1] or wide[2] != shape[2] or wide[3] != shape[3]):
+        raise TypeError("interleave writes two images of one shape to a writable image of twice their channels")
+    with nogil:
+        status = table.interleave(first, second, target, shape[0], shape[2], shape[3], shape[1])
+    check(status)
+
+
 def combined(x, y, bint product):
     """x + y or x * y, computed by all threads: of two large batches of images, channels last, or of one and of a number
     for each of its images' channels (N, C, 1, 1). None for all else.

@@ -131,6 +131,8 @@ typedef struct {
   /* The channels of x to out: as they are (`order` NULL), or out channel c is channel order[c] of x. */               \
   X(copy_channels,                                                                                                     \
     (fc_image x, fc_image out, const int64_t *order, ptrdiff_t batch, ptrdiff_t h, ptrdiff_t w, ptrdiff_t channels))   \
+  /* Channels 0, 2, ... of out are those of x, the others those of y: `channels` each. */                              \
+  X(interleave, (fc_image x, fc_image y, fc_image out, ptrdiff_t batch, ptrdiff_t h, ptrdiff_t w, ptrdiff_t channels)) \
   /* x + y or, `product`, x * y; strides of 0 repeat a row or pixel. */                                                \
   X(combine, (int product, fc_image x, fc_image y, fc_image out, ptrdiff_t batch, ptrdiff_t h, ptrdiff_t w,            \
               ptrdiff_t channels))                                                                                     \

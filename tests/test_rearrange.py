@@ -54,6 +54,33 @@ def test_copies_between_guard_pages(each_isa, edge):
             assert np.array_equal(out, x[:, ::-1])
 
 
+@pytest.mark.parametrize("edge", ["start", "end"])
+def test_interleaves_between_guard_pages(each_isa, edge):
+    for dtype in DTYPES:
+        for channels in range(1, 2 * _kernels.vector_length(np.dtype(dtype)) + 2):
+            x, y = (guarded(channels_last(randn(2, channels, 3, 2, dtype=dtype)), edge) for _ in range(2))
+            out = guarded_empty((2, 2 * channels, 3, 2), dtype, edge, channels_last=True)
+            _kernels.interleave(x, y, out)
+            assert np.array_equal(out[:, ::2], x)
+            assert np.array_equal(out[:, 1::2], y)
+            wide = guarded_empty((2, 2 * channels + 3, 3, 2), dtype, edge, channels_last=True)
+            wide[...] = 7
+            _kernels.interleave(x, y, wide[:, 2 : 2 * channels + 2])
+            assert np.array_equal(wide[:, 2 : 2 * channels + 2], out)
+            assert np.all(wide[:, [0, 1, -1]] == 7)
+
+
+def test_interleave_refuses_what_would_crash():
+    x = channels_last(np.zeros((2, 3, 4, 4), np.float32))
+    out = _kernels.empty_channels_last((2, 6, 4, 4), x.dtype)
+    for y, place in ((x[:, :2], out), (x, out[:, :5]), (x.astype(np.float64), out), (x, x), (x[:1], out)):
+        with pytest.raises(TypeError):
+            _kernels.interleave(x, y, place)
+    out.flags.writeable = False
+    with pytest.raises(TypeError, match="writable"):
+        _kernels.interleave(x, x, out)
+
+
 def test_copies_refuse_what_would_crash():
     x = channels_last(np.zeros((2, 3, 4, 4), np.float32))
     for bad in (x[:, :2], x.astype(np.float64), np.zeros((2, 3, 4, 4), np.float32), x[:1]):

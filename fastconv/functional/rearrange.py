@@ -10,7 +10,7 @@ import numpy as np
 from fastconv import _kernels, checks
 from fastconv.autograd import as_array, record
 from fastconv.errors import ShapeError
-from fastconv.tensor import Tensor
+from fastconv.tensor import Tensor, wrap
 from fastconv.tracing import traced, tracing
 
 __all__ = ["channel_shuffle", "pixel_shuffle", "pixel_unshuffle"]
@@ -56,7 +56,22 @@ def _dealing(channels: int, groups: int) -> np.ndarray:
     return np.ascontiguousarray(np.arange(channels, dtype=np.int64).reshape(groups, -1).T).ravel()
 
 
+def interleaved(first: Any, second: Any) -> Tensor:
+    """Return ``channel_shuffle(cat((first, second), 1), 2)`` of two image batches of one shape, in one pass.
+
+    Nobody records or traces it.
+    """
+    x, y = (_kernels.channels_last(as_array(each, "channel_shuffle", "input")) for each in (first, second))
+    batch, channels, height, width = x.shape
+    out = _kernels.empty_channels_last((batch, 2 * channels, height, width), x.dtype)
+    _kernels.interleave(x, y, out)
+    return wrap(out)
+
+
 def _dealt(x: np.ndarray, groups: int) -> np.ndarray:
+    if x.ndim == 4 and groups == 2:
+        half = x.shape[1] // 2
+        return interleaved(x[:, :half], x[:, half:]).data
     if x.ndim == 4 and x.size:
         out = _kernels.empty_channels_last(x.shape, x.dtype)
         _kernels.copy_channels(_kernels.channels_last(x), out, _dealing(x.shape[1], groups))

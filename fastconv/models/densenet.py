@@ -29,6 +29,7 @@ from fastconv.layers import (
 from fastconv.models._blocks import normalised, normed
 from fastconv.models._network import Network
 from fastconv.models._registry import register
+from fastconv.tensor import wrap
 from fastconv.tracing import tracing
 
 __all__ = [
@@ -109,7 +110,10 @@ class DenseBlock(Module):
             own = None if place is None else beside(place, x, layer)
             new = layer(x) if own is None else layer(x, own)
             width = x.shape[1] + new.shape[1]
-            x = F.cat([x, new], 1, out=None if place is None else place[:, :width])
+            if place is None or own is None:
+                x = F.cat([x, new], 1, out=None if place is None else place[:, :width])
+            else:  # it wrote beside the others
+                x = wrap(place[:, :width])
         return x
 
     def _place(self, input: Any) -> np.ndarray:

@@ -9,9 +9,12 @@ from __future__ import annotations
 from typing import Any
 
 from fastconv import functional as F
+from fastconv.autograd import is_grad_enabled
+from fastconv.functional.rearrange import interleaved
 from fastconv.layers import AdaptiveAvgPool2d, BatchNorm2d, Conv2d, Linear, MaxPool2d, Module, ReLU, Sequential
 from fastconv.models._network import Staged
 from fastconv.models._registry import register
+from fastconv.tracing import tracing
 
 __all__ = ["ShuffleNetV2", "shufflenet_v2_x1_0"]
 
@@ -40,11 +43,11 @@ class InvertedResidual(Module):
     def forward(self, input: Any) -> Any:
         """Return maps of `width` channels."""
         if hasattr(self, "branch1"):
-            halves = [self.branch1(input), self.branch2(input)]
+            halves = self.branch1(input), self.branch2(input)
         else:
             half = input.shape[1] // 2
-            halves = [input[:, :half], self.branch2(input[:, half:])]
-        return F.channel_shuffle(F.cat(halves, 1), 2)
+            halves = input[:, :half], self.branch2(input[:, half:])
+        return F.channel_shuffle(F.cat(halves, 1), 2) if is_grad_enabled() or tracing() else interleaved(*halves)
 
 
 class ShuffleNetV2(Staged):
