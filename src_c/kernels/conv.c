@@ -249,6 +249,7 @@ static void product_piece(void *context, ptrdiff_t piece, int worker) {
       tile.bias = p->bias ? p->bias + first_channel + column : NULL;
       tile.c = out + column;
       tile.add = added(p->add, &p->out, tile.c);
+      tile.ahead = merged_taps == 1 && panel == chunk * p->panels_a_piece;
       /* One vector: tiles that do not cross image rows are the faster ones (even_sums). */
       const ptrdiff_t run = tile.columns <= VL && columns >= FC_MANY_ROWS ? columns : here;
       for (ptrdiff_t i = 0; i < here; i += run)

@@ -24,6 +24,7 @@ typedef struct {
   const real *add;   /* added to C, laid out as C is, or NULL; for rows side by side `accumulate` */
   int accumulate;    /* for rows side by side: add to what C holds */
   int resume;        /* for other rows: the sums go on from what C holds */
+  int ahead;         /* rows at equal distances: those after the tile are not in a near cache, fetch them meanwhile */
   int clamp;
   real low, high;
 } fc_tile;
@@ -57,15 +58,21 @@ FC_INLINE void even_step(const int rows, const int vectors, const real *const *f
   }
 }
 
-FC_INLINE void even_sums(const int rows, const int vectors, const fc_tile *t, const real *const *a, ptrdiff_t distance,
-                         vec sum[][FC_NV]) {
+FC_INLINE void even_sums(const int rows, const int vectors, const int ahead, const fc_tile *t, const real *const *a,
+                         ptrdiff_t distance, vec sum[][FC_NV]) {
   const real *b = t->b, *from[FC_MR / 3 + 1];
-  const ptrdiff_t b_step = t->b_step;
+  const ptrdiff_t b_step = t->b_step, step = ahead ? rows * distance / t->length : 0; /* a line a product, about */
   for (ptrdiff_t s = 0; s < t->segments; s++) {
     FC_UNROLL(8)
     for (int i = 0; 3 * i < rows; i++) from[i] = a[3 * i] + t->segment[s];
     ptrdiff_t k = t->length;
+    const real *next = from[0] + rows * distance;
     for (; k > 1; k -= 2) {
+      if (ahead) {
+        __builtin_prefetch(next, 0, 2);
+        __builtin_prefetch(next + step, 0, 2);
+        next += 2 * step;
+      }
       even_step(rows, vectors, from, distance, 0, b, sum);
       even_step(rows, vectors, from, distance, 1, b + b_step, sum);
       FC_UNROLL(8)
@@ -92,13 +99,21 @@ FC_INLINE void tile_body(const int rows, const int vectors, const fc_tile *t, co
   for (int m = 0; m < rows; m++) {
     a[m] = t->a + a_row[m];
     FC_UNROLL(8)
+    for (int v = 0; v < vectors; v++) __builtin_prefetch(t->c + c_row[m] + v * VL, 1, 3); /* is there for the stores */
+    FC_UNROLL(8)
     for (int v = 0; v < vectors; v++)
       sum[m][v] = t->resume ? v_load_n(t->c + c_row[m] + v * VL, v + 1 < vectors ? VL : tail) : start[v];
   }
+  if (t->add) FC_UNROLL(16)
+  for (int m = 0; m < rows; m++) FC_UNROLL(8)
+  for (int v = 0; v < vectors; v++) __builtin_prefetch(t->add + c_row[m] + v * VL, 0, 3);
   const real *b = t->b;
   const ptrdiff_t a_step = t->a_step, b_step = t->b_step;
   const int even = rows >= FC_MANY_ROWS && a_step == 1 && t->length >= FC_LONG_SEGMENT && rows_even(a_row, rows);
-  if (even) even_sums(rows, vectors, t, a, a_row[1] - a_row[0], sum);
+  if (even && t->ahead)
+    even_sums(rows, vectors, 1, t, a, a_row[1] - a_row[0], sum);
+  else if (even)
+    even_sums(rows, vectors, 0, t, a, a_row[1] - a_row[0], sum);
   for (ptrdiff_t s = 0; s < t->segments && !even; s++) {
     ptrdiff_t i = t->segment[s];
     for (ptrdiff_t k = t->length; k > 0; k--) {

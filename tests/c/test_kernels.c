@@ -62,6 +62,9 @@ static void test_to_channels_last(void) {
     KEEP(wide);
     KERNEL(combine, c % 2, target, (fc_image){x.data, c, 0, 0}, source, 2, 5, 7, c);
     KEEP(out);
+    const array both = empty(70 * 2 * c);
+    KERNEL(interleave, target, source, view(both, 5, 7, 2 * c, 0), 2, 5, 7, c);
+    KEEP(both);
     forget();
   }
 }
