@@ -51,6 +51,7 @@ def _options(mode, size):
         yield {"align_corners": True}
     if mode in ("bilinear", "bicubic"):
         yield {"antialias": True}
+        yield {"antialias": True, "align_corners": True}
     if not size:
         yield {"recompute_scale_factor": True}
 
@@ -63,16 +64,45 @@ def test_as_torch(axes, mode, wanted):
         _compare(torch, axes, mode, {**wanted, **more})
 
 
-def _compare(torch, axes, mode, options):
+def _compare(torch, axes, mode, options, gradient=True):
     x = randn(*SHAPES[axes])
     ours, theirs = Tensor(x, requires_grad=True), torch.tensor(x, requires_grad=True)
     out = F.interpolate(ours, mode=mode, **options)
     other = torch.nn.functional.interpolate(theirs, mode=mode, **options)
     np.testing.assert_allclose(out.detach(), other.detach(), rtol=1e-6, atol=1e-6, err_msg=f"{mode} {options}")
+    if not gradient:
+        return
     grad = randn(*out.shape)
     out.backward(grad)
     other.backward(torch.tensor(grad))
     np.testing.assert_allclose(ours.grad, theirs.grad, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("mode", ["linear", "bilinear", "trilinear", "bicubic"])
+def test_an_axis_that_keeps_its_length_is_as_torch_has_it(mode):
+    torch = pytest.importorskip("torch")
+    axes = dict(zip(("linear", "bilinear", "trilinear"), (1, 2, 3), strict=True)).get(mode, 2)
+    for antialias in {False, axes == 2}:
+        # PyTorch's gradient is not that of its value where it filters: there it copies the one, but not the other.
+        gradient = not antialias and mode != "bicubic"
+        _compare(torch, axes, mode, {"scale_factor": 1.19, "antialias": antialias}, gradient)
+
+
+@pytest.mark.parametrize("mode", ["nearest", "nearest-exact"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_which_element_is_nearest_is_rounded_as_torch_does(mode, dtype):
+    """A place such as 25 * (2 / 50) is a whole number or not by the last bit."""
+    torch = pytest.importorskip("torch")
+    options = [{"size": (1, n)} for n in range(1, 100)] + [{"scale_factor": (1, f / 10)} for f in range(5, 40)]
+    for size in (2, 4, 7, 12, 23):
+        x = np.arange(size, dtype=dtype).reshape(1, 1, 1, size)
+        for each in options:
+            expected = torch.nn.functional.interpolate(torch.tensor(x), mode=mode, **each)
+            assert np.array_equal(F.interpolate(x, mode=mode, **each).numpy(), expected.numpy()), (size, each)
+        if mode == "nearest" or dtype == np.float64:  # PyTorch itself rounds signals in float32 in two ways
+            for n in range(1, 100):
+                expected = torch.nn.functional.interpolate(torch.tensor(x[:, 0]), n, mode=mode)
+                assert np.array_equal(F.interpolate(x[:, 0], n, mode=mode).numpy(), expected.numpy()), (size, n)
 
 
 def test_antialias_sees_every_pixel_and_keeps_constants():

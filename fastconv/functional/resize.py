@@ -50,7 +50,7 @@ def interpolate(
         their outer edges do.
     recompute_scale_factor : bool, optional
         Whether places are computed from the new size rather than from the given factor, which differ where the factor
-        makes no whole number.
+        makes no whole number. An axis that keeps its length is copied in the linear modes, whatever the factor.
     antialias : bool
         Of "bilinear" and "bicubic": whether the filter grows when images shrink, so that no pixel is passed over. The
         cubic filter then has a = -0.5.
@@ -102,7 +102,9 @@ def interpolate(
     # The factor as given where there is one; area looks at sizes alone.
     steps = [n / m if factor is None else 1 / factor for n, m, factor in zip(x.shape[2:], out, factors, strict=True)]
     matrices = [
-        _matrix(mode, n, m, step, bool(align_corners), antialias)
+        _nearest(n, m, step, 0.5 * (mode != "nearest"), axes, x.dtype)
+        if mode.startswith("nearest")
+        else _matrix(mode, n, m, step, bool(align_corners), antialias)
         for n, m, step in zip(x.shape[2:], out, steps, strict=True)
     ]
     return resample(input, x, matrices)
@@ -141,20 +143,28 @@ def _sizes(
 
 
 @lru_cache(maxsize=128)
+def _nearest(size: int, out: int, step: float, shift: float, axes: int, dtype: np.dtype) -> Matrix:
+    """The matrix that picks floor((i + shift) * step), rounded where PyTorch rounds: images are float32's affair."""
+    if axes == 2 and not shift and out in (size, 2 * size):  # whatever the factor
+        return pick(np.arange(out) * size // out, size)
+    kind = np.float32 if axes == 2 else dtype.type
+    place = (np.arange(out).astype(kind) + kind(shift)) * kind(step)
+    return pick(np.minimum(np.floor(place.astype(np.float32)).astype(np.int64), size - 1), size)
+
+
+@lru_cache(maxsize=128)
 def _matrix(mode: str, size: int, out: int, step: float, align: bool, antialias: bool) -> Matrix | None:
     """The matrix that resizes one axis: `step` elements of the input from one of the output to the next."""
     number = np.arange(out)
     if mode == "area":
         return mean_matrix(size, out)
-    if mode == "nearest":
-        return pick(np.minimum(np.floor(number * np.float32(step)).astype(np.int64), size - 1), size)
-    if mode == "nearest-exact":
-        return pick(np.minimum(np.floor((number + 0.5) * step).astype(np.int64), size - 1), size)
+    if size == out and (antialias or mode != "bicubic"):
+        return pick(number, size)  # also where a factor says that places are a little apart
     if align:
         step = (size - 1) / (out - 1) if out > 1 else 0.0
     place = number * step if align else (number + 0.5) * step - 0.5
     if antialias:
-        return _filtered(mode, size, number * step if align else place, step)
+        return _filtered(mode, size, (number + 0.5) * step - 0.5, step)  # as Pillow has it, whatever the corners
     if mode == "bicubic":
         first = np.floor(place).astype(np.int64)
         taps = first[:, None] + np.arange(-1, 3)

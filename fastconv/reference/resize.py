@@ -21,13 +21,14 @@ def _cubic(distance: float) -> float:
 
 def _weights(i: int, size: int, out: int, step: float, mode: str, align_corners: bool) -> list[tuple[int, float]]:
     """The elements of an axis that output element i is made of."""
-    if mode == "nearest":
-        return [(min(int(i * step), size - 1), 1.0)]
-    if mode == "nearest-exact":
-        return [(min(int((i + 0.5) * step), size - 1), 1.0)]
+    if mode in ("nearest", "nearest-exact"):
+        place = (np.float32(i) + np.float32(0.5 * (mode != "nearest"))) * np.float32(step)
+        return [(min(int(place), size - 1), 1.0)]
     if mode == "area":
         first, last = i * size // out, -(-(i + 1) * size // out)
         return [(j, 1 / (last - first)) for j in range(first, last)]
+    if size == out and mode != "bicubic":
+        return [(i, 1.0)]
     place = (i + 0.5) * step - 0.5
     if align_corners:
         place = i * (size - 1) / (out - 1) if out > 1 else 0.0
