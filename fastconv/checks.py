@@ -19,6 +19,7 @@ from fastconv.errors import ShapeError
 __all__ = [
     "LARGEST",
     "axes",
+    "axes_remedy",
     "axis",
     "dtype",
     "generator",
@@ -158,7 +159,10 @@ def axis(dim: Any, ndim: int, op: str, argument: str = "dim") -> int:
         return dim % size
     index = _index(dim, op, argument, f"an axis of a {ndim}-d array", dim)
     if not -size <= index < size:
-        raise ShapeError(f"{op}: {argument} must be from {-size} to {size - 1} for a {ndim}-d array, got {dim!r}")
+        raise ShapeError(
+            f"{op}: {argument} must be from {-size} to {size - 1} for a {ndim}-d array, got {dim!r}; "
+            "-1 is the last axis"
+        )
     return index % size
 
 
@@ -183,7 +187,24 @@ def ndim(array: np.ndarray, allowed: Sequence[int], op: str, argument: str, layo
     """Raise unless `array` has one of the `allowed` numbers of axes; the message shows `layout`: ``(N, C, H, W)``."""
     if array.ndim not in allowed:
         numbers = " or ".join(f"{n}-d" for n in allowed)
-        raise ShapeError(f"{op}: {argument} must be {numbers}{' ' + layout if layout else ''}, got shape {array.shape}")
+        remedy = axes_remedy(array.ndim, allowed)
+        raise ShapeError(
+            f"{op}: {argument} must be {numbers}{' ' + layout if layout else ''}, got shape {array.shape}; {remedy}"
+        )
+
+
+def axes_remedy(given: int, allowed: Sequence[int]) -> str:
+    """Say what most likely makes an array of `given` axes fit.
+
+    Examples
+    --------
+    >>> axes_remedy(2, (4,))
+    'a reshape, an Unflatten or [None] in front must add 2 axes'
+    """
+    missing = min(allowed) - given
+    if missing > 0:
+        return f"a reshape, an Unflatten or [None] in front must add {missing} ax{'e' if missing > 1 else 'i'}s"
+    return f"a reshape or a Flatten in front must leave {max(allowed)} axes"
 
 
 def same_dtype(op: str, first: np.ndarray, first_name: str, second: np.ndarray, second_name: str) -> None:

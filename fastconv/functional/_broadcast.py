@@ -37,7 +37,13 @@ def apply(op: str, function: Callable[..., np.ndarray], *arrays: np.ndarray) -> 
             return function(*arrays)
         except ValueError as error:
             shapes = " and ".join(str(x.shape) for x in arrays)
-            raise ShapeError(f"{op}: operands of shapes {shapes}: {error}") from None
+            raise ShapeError(f"{op}: operands of shapes {shapes}: {error}; {_remedy(op)}") from None
+
+
+def _remedy(op: str) -> str:
+    if op == "matmul":
+        return "columns of the first must be as many as rows of the second"
+    return "lengths must be equal, or 1 where one operand is to be repeated"
 
 
 def traced_broadcast(op: str, arguments: dict[str, Any], x: np.ndarray, y: np.ndarray, dtype: Any = None) -> Tensor:
@@ -45,7 +51,7 @@ def traced_broadcast(op: str, arguments: dict[str, Any], x: np.ndarray, y: np.nd
     try:
         shape = np.broadcast_shapes(x.shape, y.shape)
     except ValueError as error:
-        raise ShapeError(f"{op}: operands of shapes {x.shape} and {y.shape}: {error}") from None
+        raise ShapeError(f"{op}: operands of shapes {x.shape} and {y.shape}: {error}; {_remedy(op)}") from None
     return traced(op, arguments, shape, np.result_type(x.dtype, y.dtype) if dtype is None else dtype)
 
 

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from fastconv import checks
 from fastconv._kernels import PADDING_MODES
 from fastconv.errors import ShapeError
+from fastconv.functional._window import too_large
 
 __all__ = [
     "UNIT",
@@ -134,11 +135,7 @@ def convolution_axes(
         axes.append(Axis(n, (n + before + after - d * (k - 1) - 1) // s + 1, k, s, d, before, after))
     padded = [axis.size + axis.before + axis.after for axis in axes]
     if any(axis.out < 1 for axis in axes):
-        spans = "x".join(str(axis.span) for axis in axes)
-        raise ShapeError(
-            f"{op}: kernel_size {kernel} with dilation {distances} spans {spans} pixels, "
-            f"but the input with its padding has {'x'.join(map(str, padded))}"
-        )
+        raise ShapeError(too_large(op, kernel, distances, [axis.span for axis in axes], padded))
     _check_fit(op, check_mode(op, mode), axes)
     batch = shape[0] if len(shape) == count + 2 else 1
     _check_elements(op, "input with its padding", batch, shape[-count - 1], padded)  # no output map is larger
@@ -193,8 +190,11 @@ def check_shapes(
     if len(weight) != count + 2 or min(weight) < 1:
         raise ShapeError(f"{op}: weight must be ({names}, {kernel}), each at least 1, got shape {weight}")
     if len(shape) not in (count + 1, count + 2) or min(shape[-count - 1 :]) < 1:
+        allowed = (count + 1, count + 2)
+        remedy = "an axis is empty" if len(shape) in allowed else checks.axes_remedy(len(shape), allowed)
         raise ShapeError(
-            f"{op}: input must be (N, C, {layout}) or (C, {layout}), with all but N at least 1, got shape {shape}"
+            f"{op}: input must be (N, C, {layout}) or (C, {layout}), with all but N at least 1, "
+            f"got shape {shape}; {remedy}"
         )
     checked = checks.integer(groups, op, "groups")
     if weight[0] % checked:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 from fastconv._kernels import Window, plain_ints
-from fastconv.checks import integers, pair
+from fastconv.checks import axes_remedy, integers, pair
 from fastconv.errors import ShapeError
 
-__all__ = ["Windows", "window", "windows"]
+__all__ = ["LAYOUTS", "Windows", "too_large", "window", "windows"]
 
+LAYOUTS = {1: "(N, C, L) or (C, L)", 2: "(N, C, H, W) or (C, H, W)", 3: "(N, C, D, H, W) or (C, D, H, W)"}
 _MOST_ELEMENTS = 2**59  # of up to eight bytes: a size in bytes fits 62 bits
 
 
@@ -62,6 +64,14 @@ def window(
     return find(op, shape, kernel_size, stride, padding, dilation, ceil_mode, pooling)
 
 
+def too_large(op: str, kernel: Any, dilation: Any, spans: Sequence[int], padded: Sequence[int]) -> str:
+    """Say that a window does not fit into the padded input, and what would help."""
+    return (
+        f"{op}: kernel_size {kernel} with dilation {dilation} spans {'x'.join(map(str, spans))} pixels, but the input "
+        f"with its padding has {'x'.join(map(str, padded))}; use larger images, a smaller kernel_size or more padding"
+    )
+
+
 def _window(
     op: str,
     shape: tuple[int, ...],
@@ -92,10 +102,7 @@ def _window(
             steps += 1
         out.append(steps + 1)
     if min(out) < 1:
-        raise ShapeError(
-            f"{op}: kernel_size {kernel} with dilation {dilation} spans {spans[0]}x{spans[1]} pixels, "
-            f"but the input with its padding has {padded[0]}x{padded[1]}"
-        )
+        raise ShapeError(too_large(op, kernel, dilation, spans, padded))
     # No output is larger than the padded input.
     if max(batch, 1) * channels * padded[0] * padded[1] >= _MOST_ELEMENTS:
         raise ShapeError(
@@ -171,13 +178,19 @@ def _windows(
     ceil_mode: bool,
 ) -> Windows:
     if len(shape) != axes + 2 or min(shape[1:]) < 1:
-        names = ", ".join("DHW"[-axes:] if axes > 1 else "L")
-        raise ShapeError(f"{op}: input must be (N, C, {names}) with at least 1 of all but N, got shape {shape}")
+        remedy = axes_remedy(len(shape), (axes + 1, axes + 2)) if len(shape) != axes + 2 else "an axis is empty"
+        raise ShapeError(
+            f"{op}: input must be {LAYOUTS[axes]} with at least 1 of all but N, got shape {shape}; {remedy}"
+        )
     kernel = integers(kernel_size, axes, op, "kernel_size")
     strides = kernel if stride is None else integers(stride, axes, op, "stride")
     pads = integers(padding, axes, op, "padding", 0)
     steps = integers(dilation, axes, op, "dilation")
     batch, channels, *size = shape
+    spans = [d * (k - 1) + 1 for d, k in zip(steps, kernel, strict=True)]
+    padded = [n + 2 * p for n, p in zip(size, pads, strict=True)]
+    if ceil_mode is False and any(span > n for span, n in zip(spans, padded, strict=True)):  # not as one of images
+        raise ShapeError(too_large(op, kernel, steps, spans, padded))
     options = (kernel, strides, pads, steps)
     if axes == 3:
         images = (batch * size[0], channels, *size[1:])

@@ -12,7 +12,7 @@ from fastconv.autograd import as_array, needs_grad, record
 from fastconv.errors import ShapeError
 from fastconv.functional._pool import averages, averages_grad, maxima, maxima_grad, positions
 from fastconv.functional._resample import Matrix, adaptive_bins, apply, mean_matrix, pick, resample
-from fastconv.functional._window import windows
+from fastconv.functional._window import LAYOUTS, windows
 from fastconv.functional.shape import squeeze, unsqueeze
 from fastconv.tensor import Tensor, wrap
 from fastconv.tracing import traced, tracing
@@ -179,7 +179,7 @@ def _apart(size: int, bins: int) -> tuple[int, Matrix | None]:
 
 def _bins(op: str, axes: int, x: np.ndarray, output_size: Any) -> tuple[int, ...]:
     """The number of windows along each axis."""
-    checks.ndim(x, (axes + 1, axes + 2), op, "input")
+    checks.ndim(x, (axes + 1, axes + 2), op, "input", LAYOUTS[axes])
     if min(x.shape[-axes - 1 :]) < 1:
         raise ShapeError(f"{op}: input must have channels and an image of at least 1 pixel, got shape {x.shape}")
     if isinstance(output_size, (tuple, list)) and len(output_size) == axes:

@@ -11,6 +11,7 @@ from fastconv import checks
 from fastconv.autograd import as_array
 from fastconv.errors import ShapeError
 from fastconv.functional import conv, elementwise, pool
+from fastconv.functional._window import LAYOUTS
 from fastconv.functional.shape import reshape, unsqueeze
 from fastconv.tensor import Tensor
 
@@ -101,12 +102,15 @@ def _trainable(
     padding: _Size,
 ) -> Tensor:
     x = as_array(input, op, "input")
-    checks.ndim(x, (axes + 1, axes + 2), op, "input")
+    checks.ndim(x, (axes + 1, axes + 2), op, "input", LAYOUTS[axes])
     channels = x.shape[-axes - 1]
     for name, given in (("weight", weight), ("bias", bias)):
         array = as_array(given, op, name)
         if array.shape != (channels,):
-            raise ShapeError(f"{op}: {name} must have shape ({channels},), one for each channel, got {array.shape}")
+            raise ShapeError(
+                f"{op}: {name} must have shape ({channels},), one for each channel, got {array.shape}; "
+                f"a layer with channels={channels} would fit"
+            )
         checks.same_dtype(op, x, "input", array, name)
     taps = math.prod(checks.integers(kernel_size, axes, op, "kernel_size"))
     means = average(input, kernel_size, stride, padding)
@@ -183,11 +187,12 @@ def _weighted(
     op: str, axes: int, convolve: Any, input: Any, weight: Any, bias: Any, stride: _Size | None, padding: _Size
 ) -> Tensor:
     x, w = as_array(input, op, "input"), as_array(weight, op, "weight")
-    checks.ndim(x, (axes + 1, axes + 2), op, "input")
+    checks.ndim(x, (axes + 1, axes + 2), op, "input", LAYOUTS[axes])
     channels = x.shape[-axes - 1]
     if w.ndim != axes + 1 or w.shape[0] not in (1, channels):
         raise ShapeError(
-            f"{op}: weight must be ({channels}, ...) or (1, ...) with {axes} axes more, got shape {w.shape}"
+            f"{op}: weight must be ({channels}, ...) or (1, ...) with {axes} axes more, got shape {w.shape}; "
+            f"a layer with channels={channels}, or without, would fit"
         )
     checks.same_dtype(op, x, "input", w, "weight")
     each = unsqueeze(weight, 1)

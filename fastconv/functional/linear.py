@@ -148,6 +148,7 @@ def rbf(input: Any, weight: Any) -> Tensor:
         raise ShapeError(
             f"rbf: weight must be (out_features, in_features) with the input's features, "
             f"got {w.shape} for an input of shape {x.shape}"
+            + (f"; {_remedy(x.shape, w.shape[1])}" if w.ndim == 2 and x.ndim else "")
         )
     checks.same_dtype("rbf", x, "input", w, "weight")
     shape = x.shape

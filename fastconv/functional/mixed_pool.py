@@ -12,7 +12,7 @@ from fastconv.autograd import as_array, record
 from fastconv.errors import ShapeError
 from fastconv.functional import pool
 from fastconv.functional._pool import averages, averages_grad
-from fastconv.functional._window import Windows, windows
+from fastconv.functional._window import LAYOUTS, Windows, windows
 from fastconv.functional.shape import reshape, squeeze, unsqueeze
 from fastconv.tensor import Tensor, array_of
 from fastconv.tracing import traced, tracing
@@ -101,7 +101,7 @@ def _mixed(
     ceil_mode: bool,
 ) -> Tensor:
     x = as_array(input, op, "input")
-    checks.ndim(x, (axes + 1, axes + 2), op, "input")
+    checks.ndim(x, (axes + 1, axes + 2), op, "input", LAYOUTS[axes])
     channels = x.shape[-axes - 1]
     if isinstance(alpha, (int, float)):
         alpha = checks.number(alpha, op, "alpha")

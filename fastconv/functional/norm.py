@@ -160,7 +160,10 @@ def instance_norm(
     if not use_input_stats and (kept[0] is None or kept[1] is None):
         raise ValueError("instance_norm: without use_input_stats=True it needs running_mean and running_var")
     if use_input_stats and count < 2:
-        raise ShapeError(f"instance_norm: it needs more than one pixel an image, got input of shape {x.shape}")
+        raise ShapeError(
+            f"instance_norm: it needs more than one pixel an image, got input of shape {x.shape}; "
+            "use larger images, or a GroupNorm, which takes single pixels"
+        )
     if tracing():
         return traced("instance_norm", locals(), x.shape, x.dtype)
     inputs = (input, weight, bias)
@@ -209,7 +212,10 @@ def group_norm(input: Any, num_groups: int, weight: Any = None, bias: Any = None
     groups = checks.integer(num_groups, "group_norm", "num_groups")
     eps = checks.number(eps, "group_norm", "eps", 0.0)
     if channels % groups:
-        raise ShapeError(f"group_norm: num_groups {groups} must divide the channels of an input of shape {x.shape}")
+        raise ShapeError(
+            f"group_norm: num_groups {groups} must divide the channels of an input of shape {x.shape}; "
+            f"num_groups={math.gcd(groups, channels)} would fit"
+        )
     parameters = parameters_of("group_norm", x, (channels,), weight, bias)
     if tracing():
         return traced("group_norm", locals(), x.shape, x.dtype)
@@ -229,7 +235,10 @@ def parameters_of(op: str, x: np.ndarray, shape: tuple[int, ...], weight: Any, b
     for name, value in (("weight", weight), ("bias", bias)):
         array = None if value is None else as_array(value, op, name)
         if array is not None and array.shape != shape:
-            raise ShapeError(f"{op}: {name} must have shape {shape} for an input of shape {x.shape}, got {array.shape}")
+            raise ShapeError(
+                f"{op}: {name} must have shape {shape} for an input of shape {x.shape}, got {array.shape}; "
+                "make the layer for as many channels as the input has"
+            )
         if array is not None:
             checks.same_dtype(op, x, "input", array, name)
         found.append(None if array is None else np.ascontiguousarray(array))

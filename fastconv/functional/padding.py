@@ -106,7 +106,10 @@ def center_crop(input: Any, output_size: int | tuple[int, int]) -> Tensor:
     x = as_array(input, "center_crop", "input")
     height, width = checks.pair(output_size, "center_crop", "output_size")
     if x.ndim < 2 or x.shape[-2] < height or x.shape[-1] < width:
-        raise ShapeError(f"center_crop: output_size {(height, width)} does not fit into an input of shape {x.shape}")
+        raise ShapeError(
+            f"center_crop: output_size {(height, width)} does not fit into an input of shape {x.shape}; "
+            f"at most {x.shape[-2:]} would fit, or pad in front"
+        )
     top, left = (x.shape[-2] - height) // 2, (x.shape[-1] - width) // 2
     return getitem(input, (..., slice(top, top + height), slice(left, left + width)))
 
@@ -121,7 +124,9 @@ def _sides(x: np.ndarray, pad: Any) -> list[tuple[int, int]]:
     sides = [(0, 0)] * (x.ndim - len(pad) // 2) + list(zip(numbers[-2::-2], numbers[::-2], strict=True))
     for axis, (size, (before, after)) in enumerate(zip(x.shape, sides, strict=True)):
         if size + before + after < 0 or -before > size or -after > size:
-            raise ShapeError(f"pad: {before} and {after} elements at axis {axis} leave nothing of shape {x.shape}")
+            raise ShapeError(
+                f"pad: {before} and {after} elements at axis {axis} leave nothing of shape {x.shape}; take less away"
+            )
     return sides
 
 
@@ -166,9 +171,12 @@ def _mirror(size: int, before: int, after: int, mode: str) -> Matrix | None:
         return None
     first, last = max(-before, 0), size + min(after, 0)
     room = {"reflect": size - 1, "replicate": checks.LARGEST if size else 0, "circular": last - first}[mode]
-    if max(before, after) > room or size + before + after < 1:
+    if size + before + after < 1:
+        raise ShapeError(f"pad: {before}, {after} leave nothing of {size} for mode {mode!r}; take less away")
+    if max(before, after) > room:
         raise ShapeError(
-            f"pad: mode {mode!r} has at most {room} pixels to offer on either side of {size}, got {before}, {after}"
+            f"pad: mode {mode!r} has at most {room} pixels to offer on either side of {size}, got {before}, {after}; "
+            "pad less, or use larger images or another mode"
         )
     place = np.arange(-before, size + after)
     if mode == "reflect":

@@ -42,7 +42,8 @@ def channel_shuffle(input: Any, groups: int) -> Tensor:
     groups = checks.integer(groups, "channel_shuffle", "groups")
     if x.ndim < 3 or x.shape[1] % groups:
         raise ShapeError(
-            f"channel_shuffle: input must be (N, C, ...) with channels in {groups} groups, got shape {x.shape}"
+            f"channel_shuffle: input must be (N, C, ...) with channels in {groups} groups, got shape {x.shape}; "
+            "groups must divide the channels"
         )
     if tracing():
         return traced("channel_shuffle", locals(), x.shape, x.dtype)
@@ -112,7 +113,14 @@ def pixel_shuffle(input: Any, upscale_factor: int) -> Tensor:
     x = as_array(input, "pixel_shuffle", "input")
     r = checks.integer(upscale_factor, "pixel_shuffle", "upscale_factor")
     if x.ndim < 3 or x.shape[-3] % (r * r):
-        raise ShapeError(f"pixel_shuffle: input must be (..., C, H, W) with C a multiple of {r}², got shape {x.shape}")
+        fit = (
+            f"{-(-x.shape[-3] // (r * r)) * r * r} channels would fit"
+            if x.ndim > 2
+            else checks.axes_remedy(x.ndim, (3,))
+        )
+        raise ShapeError(
+            f"pixel_shuffle: input must be (..., C, H, W) with C a multiple of {r}², got shape {x.shape}; {fit}"
+        )
     if tracing():
         shape = (*x.shape[:-3], x.shape[-3] // (r * r), x.shape[-2] * r, x.shape[-1] * r)
         return traced("pixel_shuffle", locals(), shape, x.dtype)
@@ -148,7 +156,8 @@ def pixel_unshuffle(input: Any, downscale_factor: int) -> Tensor:
     r = checks.integer(downscale_factor, "pixel_unshuffle", "downscale_factor")
     if x.ndim < 3 or x.shape[-2] % r or x.shape[-1] % r:
         raise ShapeError(
-            f"pixel_unshuffle: input must be (..., C, H, W) with H and W multiples of {r}, got shape {x.shape}"
+            f"pixel_unshuffle: input must be (..., C, H, W) with H and W multiples of {r}, got shape {x.shape}; "
+            "pad or crop it in front"
         )
     if tracing():
         shape = (*x.shape[:-3], x.shape[-3] * r * r, x.shape[-2] // r, x.shape[-1] // r)

@@ -75,7 +75,8 @@ def prelu(input: Any, weight: Any) -> Tensor:
     channels = x.shape[1] if x.ndim > 1 else 1
     if slopes.ndim > 1 or slopes.size not in (1, channels):
         raise ShapeError(
-            f"prelu: weight must have shape (1,) or ({channels},) for an input of shape {x.shape}, got {slopes.shape}"
+            f"prelu: weight must have shape (1,) or ({channels},) for an input of shape {x.shape}, got {slopes.shape}; "
+            f"a layer with num_parameters={channels}, or 1, would fit"
         )
     checks.same_dtype("prelu", x, "input", slopes, "weight")
     if tracing():
@@ -197,7 +198,10 @@ def maxout(input: Any, pieces: int, dim: int = 1) -> Tensor:
     x, pieces = as_array(input, "maxout", "input"), checks.integer(pieces, "maxout", "pieces")
     axis = checks.axis(dim, x.ndim, "maxout")
     if x.ndim == 0 or x.shape[axis] % pieces:
-        raise ShapeError(f"maxout: axis {dim} of an input of shape {x.shape} cannot be cut into {pieces} equal pieces")
+        remedy = f"{-(-x.shape[axis] // pieces) * pieces} elements there would fit" if x.ndim else "it needs an axis"
+        raise ShapeError(
+            f"maxout: axis {dim} of an input of shape {x.shape} cannot be cut into {pieces} equal pieces; {remedy}"
+        )
     size = x.shape[axis] // pieces
     if tracing():
         return traced("maxout", locals(), (*x.shape[:axis], size, *x.shape[axis + 1 :]), x.dtype)

@@ -84,7 +84,9 @@ def interpolate(
     axes = x.ndim - 2
     if axes not in (1, 2, 3) or _AXES.get(mode, axes) != axes:
         wanted = f"{_AXES[mode] + 2}-d for mode {mode!r}" if mode in _AXES else "3-d, 4-d or 5-d"
-        raise ShapeError(f"{op}: input must be (N, C, ...), {wanted}, got shape {x.shape}")
+        fitting = {3: "linear", 4: "bilinear", 5: "trilinear"}.get(x.ndim)
+        fit = f"mode {fitting!r} would fit" if fitting else checks.axes_remedy(x.ndim, (3, 4, 5))
+        raise ShapeError(f"{op}: input must be (N, C, ...), {wanted}, got shape {x.shape}; {fit}")
     if min(x.shape[1:]) < 1:
         raise ShapeError(f"{op}: input must have channels and at least 1 element along each axis, got shape {x.shape}")
     for name, value in (("align_corners", align_corners), ("recompute_scale_factor", recompute_scale_factor)):
@@ -138,7 +140,9 @@ def _sizes(
     factors = [checks.number(factor, op, "scale_factor", 0.0) for factor in given]
     out = tuple(math.floor(n * factor) for n, factor in zip(shape, factors, strict=True))
     if min(out) < 1 or max(out) > checks.LARGEST:
-        raise ShapeError(f"{op}: scale_factor {scale_factor!r} makes {out} of an input of {shape}")
+        raise ShapeError(
+            f"{op}: scale_factor {scale_factor!r} makes {out} of an input of {shape}; a larger factor would fit"
+        )
     return out, [None] * axes if recompute else list(factors)
 
 

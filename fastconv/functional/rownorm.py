@@ -56,7 +56,9 @@ def layer_norm(
     inner = shape_of(normalized_shape, "layer_norm")
     eps = checks.number(eps, "layer_norm", "eps", 0.0)
     if x.shape[x.ndim - len(inner) :] != inner or x.ndim < len(inner):
-        raise ShapeError(f"layer_norm: the last axes of input must have the shape {inner}, got {x.shape}")
+        found = x.shape[-len(inner) :]
+        remedy = f"normalized_shape={found} would fit" if len(found) == len(inner) else "it has fewer axes than that"
+        raise ShapeError(f"layer_norm: the last axes of input must have the shape {inner}, got {x.shape}; {remedy}")
     w, b = parameters_of("layer_norm", x, inner, weight, bias)
     if tracing():
         return traced("layer_norm", locals(), x.shape, x.dtype)

@@ -51,7 +51,7 @@ def reshape(input: Any, shape: int | Sequence[int]) -> Tensor:
     known = math.prod(n for n in wanted if n != -1)
     free = wanted.count(-1)
     if free > 1 or (known != x.size if not free else not known or x.size % known):
-        raise ShapeError(f"reshape: {x.size} elements of shape {x.shape} do not fit shape {wanted}")
+        raise ShapeError(f"reshape: {x.size} elements of shape {x.shape} do not fit shape {wanted}; -1 is what fits")
     if tracing():
         return traced("reshape", locals(), x.reshape(wanted).shape, x.dtype)
     before = x.shape
@@ -110,7 +110,7 @@ def _completed(length: int, sizes: Sequence[int]) -> list[int]:
     known = math.prod(n for n in wanted if n != -1)
     free = wanted.count(-1)
     if free > 1 or (known != length if not free else not known or length % known):
-        raise ShapeError(f"unflatten: sizes {tuple(sizes)} do not make up an axis of length {length}")
+        raise ShapeError(f"unflatten: sizes {tuple(sizes)} do not make up an axis of length {length}; -1 is what fits")
     return [length // known if n == -1 else n for n in wanted]
 
 
@@ -220,7 +220,10 @@ def cat(tensors: Sequence[Any], dim: int = 0, *, out: np.ndarray | None = None) 
     for i, x in enumerate(arrays):
         rest = x.shape[:axis] + x.shape[axis + 1 :]
         if not x.ndim or x.ndim != first.ndim or rest != first.shape[:axis] + first.shape[axis + 1 :]:
-            raise ShapeError(f"cat: tensors[{i}] of shape {x.shape} does not fit {first.shape} along dim {axis}")
+            raise ShapeError(
+                f"cat: tensors[{i}] of shape {x.shape} does not fit {first.shape} along dim {axis}; "
+                "all other lengths must be equal: give branches one stride, and padding that keeps sizes"
+            )
     if tracing():
         shape = list(first.shape)
         shape[axis] = sum(x.shape[axis] for x in arrays)

@@ -11,6 +11,7 @@ import numpy as np
 from fastconv import checks
 from fastconv.autograd import as_array, record
 from fastconv.errors import ShapeError
+from fastconv.functional._window import LAYOUTS
 from fastconv.functional.shape import squeeze, unsqueeze
 from fastconv.tensor import Tensor, array_of
 from fastconv.tracing import traced, tracing
@@ -100,11 +101,14 @@ def _unpool(
     output_size: Any,
 ) -> Tensor:
     x, places = as_array(input, op, "input"), array_of(indices, f"{op}: indices")
-    checks.ndim(x, (axes + 1, axes + 2), op, "input")
+    checks.ndim(x, (axes + 1, axes + 2), op, "input", LAYOUTS[axes])
     if places.dtype.kind not in "iu":
         raise TypeError(f"{op}: indices must be integers, got {places.dtype}")
     if places.shape != x.shape:
-        raise ShapeError(f"{op}: indices must have the input's shape {x.shape}, got {places.shape}")
+        raise ShapeError(
+            f"{op}: indices must have the input's shape {x.shape}, got {places.shape}; "
+            "both are what one max_pool with return_indices gave"
+        )
     size = _output_size(op, axes, x.shape, kernel_size, stride, padding, output_size)
     if x.ndim == axes + 1:
         whole = unsqueeze(input, 0), unsqueeze(indices, 0)

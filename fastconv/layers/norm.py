@@ -270,8 +270,12 @@ class GroupNorm(Module):
     def forward(self, input: Any) -> Tensor:
         """Return `input`, normalised."""
         x = as_array(input, "GroupNorm", "input")
-        if x.ndim < 2 or x.shape[1] != self.num_channels:
-            raise ShapeError(f"GroupNorm: input must have {self.num_channels} channels, got shape {x.shape}")
+        checks.ndim(x, (2, 3, 4, 5), "GroupNorm", "input", "(N, C, ...)")
+        if x.shape[1] != self.num_channels:
+            raise ShapeError(
+                f"GroupNorm: input must have {self.num_channels} channels, got shape {x.shape}; "
+                f"num_channels={x.shape[1]} would fit"
+            )
         return F.group_norm(input, self.num_groups, self.weight, self.bias, self.eps)
 
     def extra_repr(self) -> str:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from fastconv import checks
 from fastconv import functional as F
-from fastconv.errors import ShapeError
+from fastconv.autograd import as_array
 from fastconv.layers.module import Module
 from fastconv.tensor import Tensor
 
@@ -49,9 +47,9 @@ class _Pad(Module):
 
     def forward(self, input: Any) -> Tensor:
         """Return the padded input, (N, C, ...) as it is given."""
-        allowed, shape = (self._axes + 1, self._axes + 2), np.shape(input)
-        if len(shape) not in allowed:
-            raise ShapeError(f"{type(self).__name__}: input must have {allowed} axes, got shape {shape}")
+        layout = ("(N, C, L)", "(N, C, H, W)", "(N, C, D, H, W)")[self._axes - 1]
+        allowed = (self._axes + 2, self._axes + 1)
+        checks.ndim(as_array(input, type(self).__name__, "input"), allowed, type(self).__name__, "input", layout)
         return F.pad(input, self.padding, self._mode, self._value())
 
     def _value(self) -> float | None:
