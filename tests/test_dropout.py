@@ -184,10 +184,10 @@ def test_wrong_arguments():
         *((lambda p=p: F.dropout([1.0], p), TypeError) for p in ("0.5", None, True, [0.5])),
         (lambda: F.dropout([1, 2], rng="a"), TypeError),
         (lambda: F.dropout(np.array([1, 2])), TypeError),
-        (lambda: F.dropout1d(np.ones((2, 3))), ShapeError),
-        (lambda: F.dropout2d(np.ones((2, 3, 4))), ShapeError),
-        (lambda: F.dropout3d(np.ones((2, 3, 4, 5))), ShapeError),
-        (lambda: F.feature_alpha_dropout(np.ones(3)), ShapeError),
+        (lambda: F.dropout1d(np.ones(3)), ShapeError),
+        (lambda: F.dropout2d(np.ones((2, 3))), ShapeError),
+        (lambda: F.dropout3d(np.ones((2, 3, 4))), ShapeError),
+        (lambda: F.feature_alpha_dropout(np.ones(3), training=True), ShapeError),
         (lambda: F.stochastic_depth(np.ones(3), 0.5, "image"), ValueError),
         (lambda: F.stochastic_depth(np.ones(3), 2, "row"), ValueError),
         (lambda: F.stochastic_depth(np.ones(()), 0.5, "row"), ShapeError),
@@ -208,3 +208,26 @@ def test_what_would_crash_is_refused():
     ):
         with pytest.raises((TypeError, ValueError)):
             _kernels.dropout(*arguments)
+
+
+@pytest.mark.parametrize(("axes", "shape"), [(1, (64, 3)), (2, (8, 8, 3)), (3, (64, 2, 3, 2))])
+def test_shapes_that_pytorch_takes_besides_a_batch(axes, shape):
+    """One signal (C, L), one volume (C, D, H, W), and for dropout2d a batch of signals (N, C, L)."""
+    layer = getattr(layers, f"Dropout{axes}d")(0.5, rng=0)
+    x = Tensor(np.ones(shape), requires_grad=True)
+    out = layer(x)
+    kept = out.detach().numpy()
+    channels = kept.reshape(64, -1)
+    assert set(np.unique(channels)) == {0.0, 2.0}
+    assert (channels == channels[:, :1]).all()  # a channel goes as a whole
+    assert 10 < (channels[:, 0] == 0).sum() < 54
+    out.backward(np.ones(shape))
+    assert np.array_equal(x.grad, kept)
+    assert layer.eval()(x) is x
+
+
+def test_alpha_dropout_of_features_asks_for_channels_only_where_it_drops_them():
+    assert F.feature_alpha_dropout([1.0, 2.0], 0.5).shape == (2,)
+    assert F.feature_alpha_dropout(1.0, 0.0, training=True).shape == ()
+    with pytest.raises(ShapeError, match="feature_alpha_dropout: input must be"):
+        F.feature_alpha_dropout([1.0, 2.0], 0.5, training=True)

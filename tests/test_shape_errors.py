@@ -48,7 +48,7 @@ CASES = [
     ("Upsample", (None, 0.1), (1, 3, 4), "larger factor"),
     ("Linear", (27, 2), (2, 3, 3, 3), "Flatten"),
     ("RBF", (), (2, 80), "in_features=80"),
-    ("Dropout2d", (), (2, 8), "2 axes"),
+    ("Dropout2d", (), (2, 8), "1 axis"),
     ("Softmax", (3,), (2, 3), "last axis"),
 ]
 

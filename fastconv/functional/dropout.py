@@ -10,6 +10,7 @@ import numpy as np
 from fastconv import _kernels, checks
 from fastconv.autograd import as_array, record
 from fastconv.errors import ShapeError
+from fastconv.functional.shape import squeeze, unsqueeze
 from fastconv.tensor import Tensor, wrap
 from fastconv.tracing import traced, tracing
 
@@ -24,6 +25,14 @@ __all__ = [
 ]
 
 Rng = np.random.Generator | int | None
+
+_LAYOUTS = {
+    None: ((2, 3, 4, 5), "(N, C, ...)"),
+    3: ((3, 2), "(N, C, L) or (C, L)"),
+    4: ((4, 3), "(N, C, H, W) or (N, C, L)"),
+    5: ((5, 4), "(N, C, D, H, W) or (C, D, H, W)"),
+}
+"""Which arrays channels are dropped of."""
 
 _SELU_FLOOR = -1.7580993408473766
 """SELU's value at minus infinity, minus its scale times its alpha."""
@@ -91,7 +100,7 @@ def feature_alpha_dropout(
 
 
 def dropout1d(input: Any, p: float = 0.5, training: bool = True, inplace: bool = False, *, rng: Rng = None) -> Tensor:
-    """Set each channel of sequences (N, C, L) to 0 with probability `p`; see :func:`dropout2d`."""
+    """Set each channel of sequences (N, C, L), or of one (C, L), to 0 with probability `p`; see :func:`dropout2d`."""
     return _dropped("dropout1d", input, p, training, rng, by_channel=True, ndim=3)
 
 
@@ -103,7 +112,7 @@ def dropout2d(input: Any, p: float = 0.5, training: bool = True, inplace: bool =
     Parameters
     ----------
     input : Tensor or array_like
-        float32 or float64.
+        float32 or float64; (N, C, L) as well, as in PyTorch: three axes are never a single image.
     p, training, inplace, rng
         As for :func:`dropout`.
 
@@ -123,7 +132,7 @@ def dropout2d(input: Any, p: float = 0.5, training: bool = True, inplace: bool =
 
 
 def dropout3d(input: Any, p: float = 0.5, training: bool = True, inplace: bool = False, *, rng: Rng = None) -> Tensor:
-    """Set each channel of volumes (N, C, D, H, W) to 0 with probability `p`; see :func:`dropout2d`."""
+    """Set each channel of volumes (N, C, D, H, W) or (C, D, H, W) to 0; see :func:`dropout2d`."""
     return _dropped("dropout3d", input, p, training, rng, by_channel=True, ndim=5)
 
 
@@ -194,14 +203,16 @@ def _dropped(
 ) -> Tensor:
     """Drop elements, or whole channels, to `floor`, then scale and shift so that the mean stays."""
     x = as_array(input, op, "input")
-    if by_channel:
-        layouts = {3: "(N, C, L)", 4: "(N, C, H, W)", 5: "(N, C, D, H, W)"}
-        checks.ndim(x, (ndim,) if ndim else (2, 3, 4, 5), op, "input", layouts.get(ndim or 0, "(N, C, ...)"))
     share = checks.probability(p, op)
+    if by_channel and (ndim or (training and share)):
+        allowed, layout = _LAYOUTS[ndim]
+        checks.ndim(x, allowed, op, "input", layout)
     if tracing():
         return traced(op, {**locals(), "inplace": False}, x.shape, x.dtype)
     if not training or not share:
         return input if isinstance(input, Tensor) else wrap(x)
+    if ndim in (3, 5) and x.ndim == ndim - 1:  # one signal or volume
+        return squeeze(_dropped(op, unsqueeze(input, 0), p, training, rng, by_channel=True, ndim=ndim), 0)
     key = _key(op, rng)
     matrices, rows = (len(x), math.prod(x.shape[2:])) if by_channel else (1, 1)
     scale, shift = 1 / (1 - share) if share < 1 else 0.0, -0.0  # -0, for adding 0 would change -0

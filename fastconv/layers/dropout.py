@@ -57,7 +57,7 @@ class Dropout(Module):
 
 
 class Dropout1d(Dropout):
-    """While training, set whole channels of (N, C, L) to 0; see :func:`~fastconv.functional.dropout2d`."""
+    """While training, set whole channels of (N, C, L) or (C, L) to 0; see :func:`~fastconv.functional.dropout2d`."""
 
     function = staticmethod(F.dropout1d)
 
@@ -69,7 +69,7 @@ class Dropout2d(Dropout):
 
 
 class Dropout3d(Dropout):
-    """While training, set whole channels of (N, C, D, H, W) to 0; see :func:`~fastconv.functional.dropout2d`."""
+    """While training, set whole channels of (N, C, D, H, W) or (C, D, H, W) to 0; see :class:`Dropout2d`."""
 
     function = staticmethod(F.dropout3d)
 
