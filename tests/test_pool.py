@@ -255,3 +255,18 @@ def test_as_torch(options, ceil_mode, size):
         ours.backward(grad)
         other.backward(torch.tensor(grad))
         np.testing.assert_allclose(given.grad, theirs.grad.numpy(), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_options_as_pytorch_takes_them(dtype):
+    """One number in a sequence is for all axes, an empty stride none, and a divisor may be below 0."""
+    x = randn(1, 2, 7, 7).astype(dtype)
+    expected = reference.avg_pool2d(x, 3, 3, 1)
+    np.testing.assert_allclose(F.avg_pool2d(x, (3,), [], [1]), expected, rtol=1e-5)
+    np.testing.assert_allclose(F.max_pool2d(x, [3], (2,), (1,)), reference.max_pool2d(x, 3, 2, 1))
+    for size in (2, 3):
+        given = Tensor(x, requires_grad=True)
+        out = F.avg_pool2d(given, size, divisor_override=-2)
+        np.testing.assert_allclose(out.detach(), -reference.avg_pool2d(x, size, divisor_override=2), rtol=1e-5)
+        out.sum().backward()
+        assert given.grad.numpy().min() == -0.5

@@ -15,7 +15,7 @@ POOLS = ("max_pool2d", "avg_pool2d")
 
 
 @pytest.mark.parametrize("name", POOLS)
-@pytest.mark.parametrize("bad", [0, -1, (2, 0), (1, 2, 3), (2,), 2**31, 2**62, 2**63, 2**100])
+@pytest.mark.parametrize("bad", [0, -1, (2, 0), (1, 2, 3), (0,), 2**31, 2**62, 2**63, 2**100])
 def test_sizes_out_of_range(name, bad):
     with pytest.raises(ShapeError, match=f"{name}: kernel_size"):
         getattr(F, name)(X, bad)
@@ -83,7 +83,7 @@ def test_wrong_options():
             F.avg_pool2d(X, 2, ceil_mode=bad)
         with pytest.raises(TypeError, match="count_include_pad"):
             F.avg_pool2d(X, 2, count_include_pad=bad)
-    for bad in (0, -1, 2**31):
+    for bad in (0, 2**31):
         with pytest.raises(ShapeError, match="divisor_override"):
             F.avg_pool2d(X, 2, divisor_override=bad)
     with pytest.raises(TypeError, match="divisor_override"):

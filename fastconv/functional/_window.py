@@ -182,10 +182,11 @@ def _windows(
         raise ShapeError(
             f"{op}: input must be {LAYOUTS[axes]} with at least 1 of all but N, got shape {shape}; {remedy}"
         )
-    kernel = integers(kernel_size, axes, op, "kernel_size")
-    strides = kernel if stride is None else integers(stride, axes, op, "stride")
-    pads = integers(padding, axes, op, "padding", 0)
-    steps = integers(dilation, axes, op, "dilation")
+    kernel = integers(_alone(kernel_size), axes, op, "kernel_size")
+    none = stride is None or (isinstance(stride, (tuple, list)) and not stride)
+    strides = kernel if none else integers(_alone(stride), axes, op, "stride")
+    pads = integers(_alone(padding), axes, op, "padding", 0)
+    steps = integers(_alone(dilation), axes, op, "dilation")
     batch, channels, *size = shape
     spans = [d * (k - 1) + 1 for d, k in zip(steps, kernel, strict=True)]
     padded = [n + 2 * p for n, p in zip(size, pads, strict=True)]
@@ -205,6 +206,11 @@ def _windows(
         return Windows((row,), shape, (batch, channels, row.out_shape[3]), *options)
     image = window(op, shape, *options, ceil_mode, True)
     return Windows((image,), shape, image.out_shape, *options)
+
+
+def _alone(value: Any) -> Any:
+    """The number in a sequence of one, which stands for all axes, as in PyTorch's pooling."""
+    return value[0] if isinstance(value, (tuple, list)) and len(value) == 1 else value
 
 
 _known_windows = lru_cache(maxsize=1024, typed=True)(_windows)

@@ -210,7 +210,7 @@ def group_norm(input: Any, num_groups: int, weight: Any = None, bias: Any = None
     x = as_array(input, "group_norm", "input")
     channels = _channels("group_norm", x)
     groups = checks.integer(num_groups, "group_norm", "num_groups")
-    eps = checks.number(eps, "group_norm", "eps", 0.0)
+    eps = checks.number(eps, "group_norm", "eps")
     if channels % groups:
         raise ShapeError(
             f"group_norm: num_groups {groups} must divide the channels of an input of shape {x.shape}; "

@@ -8,6 +8,7 @@ import numpy as np
 
 from fastconv import checks
 from fastconv.autograd import as_array, needs_grad, record
+from fastconv.errors import ShapeError
 from fastconv.functional._pool import averages, averages_grad, can_rectify, maxima, maxima_grad, positions
 from fastconv.functional._window import windows
 from fastconv.functional.activation import relu
@@ -263,7 +264,11 @@ def _avg(
     where = windows(op, axes, x.shape, kernel_size, stride, padding, 1, ceil_mode)
     if not isinstance(count_include_pad, bool):
         raise TypeError(f"{op}: count_include_pad must be True or False, got {count_include_pad!r}")
-    divisor = 0 if divisor_override is None else checks.integer(divisor_override, op, "divisor_override")
+    divisor = 0
+    if divisor_override is not None:
+        divisor = checks.integer(divisor_override, op, "divisor_override", -checks.LARGEST)
+        if not divisor:
+            raise ShapeError(f"{op}: divisor_override must not be 0")
     if tracing():
         return traced(op, locals(), where.out_shape, x.dtype)
     out = averages(where, x, count_include_pad, divisor)

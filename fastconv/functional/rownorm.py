@@ -54,7 +54,7 @@ def layer_norm(
     """
     x = as_array(input, "layer_norm", "input")
     inner = shape_of(normalized_shape, "layer_norm")
-    eps = checks.number(eps, "layer_norm", "eps", 0.0)
+    eps = checks.number(eps, "layer_norm", "eps")
     if x.shape[x.ndim - len(inner) :] != inner or x.ndim < len(inner):
         found = x.shape[-len(inner) :]
         remedy = f"normalized_shape={found} would fit" if len(found) == len(inner) else "it has fewer axes than that"
