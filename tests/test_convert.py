@@ -1,11 +1,13 @@
 """Layers as others that compute the same."""
 
+import copy
 import sys
 
 import numpy as np
 import pytest
 
 from fastconv import layers as L
+from fastconv import no_grad
 from fastconv.errors import MissingExtraError, ShapeError
 from fastconv.layers import (
     Sequential,
@@ -143,6 +145,41 @@ def test_a_network_written_out(name):
     close(plain(x.reshape(3, -1)), network(x).flatten(1))
     for layer in plain:
         assert type(layer) in (L.Flatten, L.Linear, L.Tanh, L.Sigmoid, L.ReLU) or layer.count == 9
+
+
+HEADS = {
+    "softmax": [L.Conv2d(2, 3, 3, rng=0), L.ReLU(), L.Flatten(), L.Linear(90, 4, rng=1), L.Softmax(1)],
+    "slopes": [L.Conv2d(2, 3, 3, rng=0), L.PReLU(3), L.Flatten(), L.Linear(90, 4, rng=1), L.PReLU(4), L.LogSoftmax(-1)],
+    "lenet": [
+        *(L.Conv2d(2, 3, 3, rng=0), L.TrainablePool2d(3, 2, activation=L.ScaledTanh()), L.Flatten()),
+        *(L.Linear(18, 84, rng=1), L.ScaledTanh(), L.RBF()),
+    ],
+    "maxout": [L.AvgPool2d(2), L.Flatten(), L.Maxout(L.Linear(24, 8, rng=0), 2), L.LayerNorm(4)],
+}
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", HEADS)
+def test_a_network_written_out_with_its_head(name, dtype):
+    network = Sequential(*copy.deepcopy(HEADS[name])).to(dtype).eval()
+    for layer in network.modules():
+        if isinstance(layer, L.PReLU):
+            layer.weight.assign(np.linspace(0.1, 0.5, layer.num_parameters).astype(dtype))
+    x = randn(3, 2, 8, 7, dtype=dtype)
+    with no_grad():
+        out, expected = to_fully_connected(network, (2, 8, 7)).eval()(x).numpy(), network(x).numpy()
+    np.testing.assert_allclose(out, expected, rtol=1e-4 if dtype == np.float32 else 1e-12, atol=1e-5)
+
+
+def test_conversions_keep_float64():
+    conv = L.Conv2d(2, 3, 3, padding=1, rng=0).double()
+    x = randn(1, 2, 5, 4)
+    network = Sequential(conv, L.ReLU(), L.Flatten(), L.Linear(60, 4, rng=1).double())
+    sliding = linear_to_conv2d(network, (2, 5, 4))
+    close(sliding(x).flatten(1), network(x), 1e-12)
+    pytest.importorskip("scipy")
+    matrix, offset = conv2d_to_matrix(conv, (2, 5, 4))
+    close(matrix @ x.ravel() + offset, conv(x).detach().numpy().ravel(), 1e-12)
 
 
 def test_winograd_leaves_no_dust():

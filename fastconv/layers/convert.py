@@ -138,7 +138,7 @@ def to_convolutional(network: Module, input_shape: tuple[int, int, int] | None =
     parts = list(steps(network))
     if input_shape is None:
         return _by_features(parts)
-    x = Tensor(np.zeros((1, *checks.integers(tuple(input_shape), 3, op, "input_shape")), np.float32))
+    x = Tensor(np.zeros((1, *checks.integers(tuple(input_shape), 3, op, "input_shape")), dtype_of(network)))
     flat: tuple[int, ...] | None = None  # the shape of the maps before they were flattened
     layers: list[Module] = []
     for layer in parts:
@@ -225,6 +225,12 @@ def pointwise(layer: Module) -> bool:
         return True
     known = type(layer).__module__ in _POINTWISE
     return known and not hasattr(layer, "dim") and not list(layer.parameters()) and not list(layer.children())
+
+
+def dtype_of(layer: Module) -> np.dtype:
+    """The dtype that a layer computes in."""
+    held = next((each for each in (*layer.parameters(), *layer.buffers()) if each.dtype.kind == "f"), None)
+    return np.dtype(np.float32) if held is None else held.dtype
 
 
 def evaluating(layer: Module, **changes: Any) -> Module:

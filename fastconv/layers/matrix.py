@@ -16,10 +16,12 @@ from fastconv.autograd import no_grad
 from fastconv.errors import ShapeError, require
 from fastconv.functional._window import windows
 from fastconv.layers.container import Sequential
-from fastconv.layers.convert import as_linear, evaluating, pointwise, steps
+from fastconv.layers.convert import as_linear, dtype_of, evaluating, pointwise, steps
+from fastconv.layers.learned_pool import TrainablePool1d
 from fastconv.layers.linear import Linear
 from fastconv.layers.module import Module
 from fastconv.layers.pool import MaxPool2d
+from fastconv.layers.rectifier import PReLU
 from fastconv.layers.shape import Flatten
 from fastconv.parameter import Parameter
 from fastconv.tensor import Tensor
@@ -52,9 +54,10 @@ def conv2d_to_matrix(layer: Module, input_shape: tuple[int, int, int]) -> tuple[
         If the layer does not compute sums.
     """
     sparse = require("scipy.sparse", "sparse")
-    parts = [sparse.csr_array(part) for part in _columns(layer, tuple(input_shape))]
+    dtype = dtype_of(layer)
+    parts = [sparse.csr_array(part) for part in _columns(layer, tuple(input_shape), dtype)]
     matrix = sparse.vstack(parts).T.tocsr()
-    return matrix, _offset("conv2d_to_matrix", layer, tuple(input_shape), matrix)
+    return matrix, _offset("conv2d_to_matrix", layer, tuple(input_shape), matrix, dtype)
 
 
 def pool2d_to_matrix(layer: Module, input_shape: tuple[int, int, int]) -> Any:
@@ -94,6 +97,7 @@ def to_fully_connected(network: Module, input_shape: tuple[int, ...]) -> Sequent
 
     What computes sums becomes a Linear, most of whose weights are 0: convolution, average pooling, batch normalisation,
     padding. Maximum pooling becomes one that lays the elements of every window side by side, and the maximum of each.
+    Slopes of a PReLU are repeated for every pixel; what follows the first fully connected layer stays as it is.
 
     Parameters
     ----------
@@ -123,21 +127,28 @@ def to_fully_connected(network: Module, input_shape: tuple[int, ...]) -> Sequent
       (2): Linear(in_features=32, out_features=8, bias=True)
     )
     """
-    shape = tuple(input_shape)
+    shape, dtype = tuple(input_shape), dtype_of(network)
     layers: list[Module] = [Flatten()]
-    for layer in steps(network):
+    for layer in _apart(network):
         with no_grad():
-            out = evaluating(layer)(Tensor(np.zeros((1, *shape), np.float32))).shape[1:]
+            out = evaluating(layer)(Tensor(np.zeros((1, *shape), dtype))).shape[1:]
         if isinstance(layer, Linear) or pointwise(layer):
             layers.append(layer)
+        elif isinstance(layer, PReLU):
+            layers.append(_repeated(layer, shape))
         elif isinstance(layer, MaxPool2d):
             columns, taps = _places(layer, shape)
-            matrix = np.zeros((len(columns), math.prod(shape)), np.float32)
+            matrix = np.zeros((len(columns), math.prod(shape)), dtype)
             matrix[np.arange(len(columns)), columns] = 1
             layers += [as_linear(matrix, None), LargestOf(taps)]
         elif not isinstance(layer, Flatten):
-            matrix = np.concatenate(list(_columns(layer, shape))).T
-            layers.append(as_linear(matrix, _offset("to_fully_connected", layer, shape, matrix)))
+            matrix = np.concatenate(list(_columns(layer, shape, dtype))).T
+            try:
+                layers.append(as_linear(matrix, _offset("to_fully_connected", layer, shape, matrix, dtype)))
+            except TypeError:
+                if not len(shape) == len(out) == 1:
+                    raise
+                layers.append(layer)  # it sees the same features in the same order
         shape = out
     return Sequential(*layers)
 
@@ -167,23 +178,44 @@ class LargestOf(Module):
         return f"{self.count}"
 
 
-def _columns(layer: Module, shape: tuple[int, ...]) -> Iterator[np.ndarray]:
+def _apart(network: Module) -> Iterator[Module]:
+    """The layers of a network, a trainable pool's activation as one of its own."""
+    for layer in steps(network):
+        after = getattr(layer, "activation", None)
+        if isinstance(layer, TrainablePool1d) and after is not None:
+            yield evaluating(layer, activation=None)
+            yield after
+        else:
+            yield layer
+
+
+def _repeated(layer: PReLU, shape: tuple[int, ...]) -> PReLU:
+    """A PReLU for flattened maps of that shape: every pixel has the slope of its channel."""
+    slopes = layer.weight.numpy()
+    if len(slopes) == 1 or len(shape) == 1:
+        return layer
+    wide = PReLU(math.prod(shape))
+    wide.weight = Parameter(np.repeat(slopes, math.prod(shape[1:])))
+    return wide
+
+
+def _columns(layer: Module, shape: tuple[int, ...], dtype: np.dtype) -> Iterator[np.ndarray]:
     """The columns of a layer's matrix, some at a time: what it makes of unit images. Direct sums make exact zeros."""
     bias = getattr(layer, "bias", None)
     without = None if bias is None else Parameter(np.zeros_like(bias.numpy()))
     plain = evaluating(layer, algorithm="direct", bias=without)
     size = math.prod(shape)
     with no_grad():
-        rest = plain(Tensor(np.zeros((1, *shape), np.float32))).numpy().reshape(1, -1)
+        rest = plain(Tensor(np.zeros((1, *shape), dtype))).numpy().reshape(1, -1)
         for first in range(0, size, 64):
             count = min(64, size - first)
-            units = np.eye(count, size, first, np.float32).reshape(count, *shape)
+            units = np.eye(count, size, first, dtype).reshape(count, *shape)
             yield plain(Tensor(units)).numpy().reshape(count, -1) - rest
 
 
-def _offset(op: str, layer: Module, shape: tuple[int, ...], matrix: Any) -> np.ndarray:
+def _offset(op: str, layer: Module, shape: tuple[int, ...], matrix: Any, dtype: np.dtype) -> np.ndarray:
     """What a layer makes of zeros, once it is clear that the rest is a matrix."""
-    x = np.random.default_rng(0).standard_normal((1, *shape)).astype(np.float32)
+    x = np.random.default_rng(0).standard_normal((1, *shape)).astype(dtype)
     with no_grad():
         offset, found = (evaluating(layer)(Tensor(each)).numpy().ravel() for each in (np.zeros_like(x), x))
     expected = matrix @ x.ravel() + offset
