@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from fastconv import functional as F
+from fastconv.layers import activation, exponential, gated, rectifier
 from fastconv.visualize import plot_activations
 from fastconv.visualize.activations import ACTIVATIONS
 
@@ -11,6 +12,9 @@ from fastconv.visualize.activations import ACTIVATIONS
 def test_every_activation_is_drawn_with_its_derivative(tmp_path):
     figure = plot_activations(tmp_path / "activations.png")
     assert [axes.get_title() for axes in figure.axes] == list(ACTIVATIONS)
+    words = " ".join(ACTIVATIONS).lower().replace(" ", "").replace("-", "")
+    kinds = (activation, exponential, gated, rectifier)
+    assert [name for kind in kinds for name in kind.__all__ if name.lower() not in words] == []
     assert (tmp_path / "activations.png").read_bytes().startswith(b"\x89PNG")
     for axes in figure.axes:
         lines = {line.get_label(): line for line in axes.lines}

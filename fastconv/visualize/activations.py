@@ -38,6 +38,7 @@ ACTIVATIONS: dict[str, Callable[[Any], Tensor]] = {
     "Scaled tanh": F.scaled_tanh,
     "Maxout of x, -x/2, x/2 + 1": lambda x: F.maxout(F.stack([x, x * -0.5, x * 0.5 + 1.0], 1), 3)[:, 0],
     "Softmax of x and 0": lambda x: F.softmax(F.stack([x, F.mul(x, 0.0)], 1), 1)[:, 0],
+    "Log-softmax of x and 0": lambda x: F.log_softmax(F.stack([x, F.mul(x, 0.0)], 1), 1)[:, 0],
 }
 
 
