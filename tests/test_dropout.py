@@ -231,3 +231,18 @@ def test_alpha_dropout_of_features_asks_for_channels_only_where_it_drops_them():
     assert F.feature_alpha_dropout(1.0, 0.0, training=True).shape == ()
     with pytest.raises(ShapeError, match="feature_alpha_dropout: input must be"):
         F.feature_alpha_dropout([1.0, 2.0], 0.5, training=True)
+
+
+TWINS = [*((f"dropout{axes}d", ()) for axes in (1, 2, 3)), ("feature_alpha_dropout", ())]
+TWINS += [("stochastic_depth", ("row",)), ("stochastic_depth", ("batch",))]
+
+
+@pytest.mark.parametrize(("name", "mode"), TWINS)
+def test_twins_of_what_drops_channels_and_images(name, mode):
+    x = Tensor(randn(*BY_CHANNEL.get(name, (6, 5, 4))), requires_grad=True)
+    out = getattr(F, name)(x, 0.4, *mode, training=True, rng=3)
+    np.testing.assert_allclose(out.detach(), getattr(reference, name)(x.data, 0.4, *mode, 3), rtol=1e-12)
+    grad = randn(*x.shape, seed=1)
+    out.backward(grad)
+    expected = getattr(reference, f"{name}_grad")(grad, x.data, 0.4, *mode, 3)
+    np.testing.assert_allclose(x.grad, expected, rtol=1e-12)

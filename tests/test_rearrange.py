@@ -140,3 +140,35 @@ def test_merging_layers():
     assert np.array_equal(layers.Add()(x, x, x), x + x + x)
     with pytest.raises(TypeError, match="Add: takes two inputs"):
         layers.Add()(x)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("flatten", (0, -1)),
+        ("flatten", (1, 2)),
+        ("unflatten", (1, (3, -1))),
+        ("unflatten", (-1, (5, 1))),
+        ("center_crop", (3,)),
+        ("center_crop", ((2, 1),)),
+    ],
+)
+def test_twins_of_changes_of_shape(name, options):
+    x = Tensor(randn(2, 6, 4, 5), requires_grad=True)
+    out = getattr(F, name)(x, *options)
+    assert np.array_equal(out.detach(), getattr(reference, name)(x.data, *options))
+    grad = randn(*out.shape)
+    out.backward(grad)
+    assert np.array_equal(x.grad, getattr(reference, f"{name}_grad")(grad, x.data, *options))
+
+
+@pytest.mark.parametrize("dim", [0, 1, -1])
+def test_twin_of_stack(dim):
+    given = [Tensor(randn(2, 3, seed=i), requires_grad=True) for i in range(3)]
+    out = F.stack(given, dim)
+    arrays = [x.data for x in given]
+    assert np.array_equal(out.detach(), reference.stack(*arrays, dim=dim))
+    grad = randn(*out.shape)
+    out.backward(grad)
+    for x, expected in zip(given, reference.stack_grad(grad, *arrays, dim=dim), strict=True):
+        assert np.array_equal(x.grad, expected)

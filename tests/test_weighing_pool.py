@@ -61,8 +61,8 @@ def test_gaussian_pool_between_its_limits():
 @AXES
 def test_weighted_pool(axes):
     x, kernel = randn(*SHAPES[axes]), (2,) * axes
-    _check(f"weighted_pool{axes}d", [x, randn(SHAPES[axes][1], *kernel, seed=1)], grad=False)
-    _check(f"weighted_pool{axes}d", [x, randn(1, *kernel, seed=1), randn(SHAPES[axes][1], seed=2)], 1, 1, grad=False)
+    _check(f"weighted_pool{axes}d", [x, randn(SHAPES[axes][1], *kernel, seed=1)])
+    _check(f"weighted_pool{axes}d", [x, randn(1, *kernel, seed=1), randn(SHAPES[axes][1], seed=2)], 1, 1)
     one = getattr(F, f"weighted_pool{axes}d")(x[0], np.ones((1, *kernel)))
     np.testing.assert_allclose(one, getattr(F, f"avg_pool{axes}d")(x, 2).numpy()[0] * 2**axes, rtol=1e-12)
 
@@ -71,19 +71,20 @@ def test_weighted_pool(axes):
 def test_trainable_pool(axes):
     channels = SHAPES[axes][1]
     inputs = [randn(*SHAPES[axes]), randn(channels, seed=1), randn(channels, seed=2)]
-    _check(f"trainable_pool{axes}d", inputs, 2, grad=False)
-    _check(f"trainable_pool{axes}d", inputs, 3, 2, 1, grad=False)
+    _check(f"trainable_pool{axes}d", inputs, 2)
+    _check(f"trainable_pool{axes}d", inputs, 3, 2, 1)
 
 
 @AXES
 def test_mixed_pool(axes):
     x = distinct(*SHAPES[axes])
-    _check(f"mixed_pool{axes}d", [x], 2, 0.3, grad=False)
+    _check(f"mixed_pool{axes}d", [x], 2, 0.3)
     for alpha in (np.array([0.25]), randn(SHAPES[axes][1])):
         check_op(
             lambda x, alpha: getattr(F, f"mixed_pool{axes}d")(x, 3, alpha, 2, 1, True),
             lambda x, alpha: getattr(reference, f"mixed_pool{axes}d")(x, 3, alpha, 2, 1, True),
             [x, alpha],
+            lambda grad, x, alpha: getattr(reference, f"mixed_pool{axes}d_grad")(grad, x, 3, alpha, 2, 1, True),
             tolerance=LIMIT,
             exact_layouts=False,
         )

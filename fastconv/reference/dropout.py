@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["alpha_dropout", "alpha_dropout_grad", "channel_dropout", "channel_dropout_grad", "dropout", "dropout_grad"]
+_NAMES = ["alpha_dropout", "channel_dropout", "dropout", "dropout1d", "dropout2d", "dropout3d"]
+_NAMES += ["feature_alpha_dropout", "stochastic_depth"]
+__all__ = [*_NAMES, *(f"{name}_grad" for name in _NAMES)]
 
 SELU_FLOOR = -1.7580993408473766
 
@@ -37,12 +39,25 @@ def dropout_grad(grad: np.ndarray, x: np.ndarray, p: float, seed: int) -> np.nda
 
 def channel_dropout(x: np.ndarray, p: float, seed: int) -> np.ndarray:
     """Of (N, C, ...) whole channels, as ``dropout2d`` and its kin do."""
-    keep = kept(x.shape[:2], p, seed).reshape(x.shape[:2] + (1,) * (x.ndim - 2))
-    return np.where(keep, x / (1 - p), 0)
+    return np.where(_channels(x, p, seed), x / (1 - p), 0)
 
 
 def channel_dropout_grad(grad: np.ndarray, x: np.ndarray, p: float, seed: int) -> np.ndarray:
     return channel_dropout(grad, p, seed)
+
+
+dropout1d = dropout2d = dropout3d = channel_dropout
+dropout1d_grad = dropout2d_grad = dropout3d_grad = channel_dropout_grad
+
+
+def stochastic_depth(x: np.ndarray, p: float, mode: str, seed: int) -> np.ndarray:
+    """Of (N, ...) whole images, or in mode "batch" all of them at once."""
+    keep = kept((1, len(x) if mode == "row" else 1), p, seed).reshape(-1, *(1,) * (x.ndim - 1))
+    return np.where(keep, x / (1 - p), 0)
+
+
+def stochastic_depth_grad(grad: np.ndarray, x: np.ndarray, p: float, mode: str, seed: int) -> np.ndarray:
+    return stochastic_depth(grad, p, mode, seed)
 
 
 def alpha_dropout(x: np.ndarray, p: float, seed: int) -> np.ndarray:
@@ -54,3 +69,18 @@ def alpha_dropout(x: np.ndarray, p: float, seed: int) -> np.ndarray:
 def alpha_dropout_grad(grad: np.ndarray, x: np.ndarray, p: float, seed: int) -> np.ndarray:
     scale = 1 / np.sqrt((1 - p) * (1 + p * SELU_FLOOR**2))
     return np.where(kept(x.shape, p, seed), scale * grad, 0)
+
+
+def _channels(x: np.ndarray, p: float, seed: int) -> np.ndarray:
+    return kept(x.shape[:2], p, seed).reshape(x.shape[:2] + (1,) * (x.ndim - 2))
+
+
+def feature_alpha_dropout(x: np.ndarray, p: float, seed: int) -> np.ndarray:
+    """:func:`alpha_dropout` of whole channels."""
+    scale = 1 / np.sqrt((1 - p) * (1 + p * SELU_FLOOR**2))
+    return scale * np.where(_channels(x, p, seed), x, SELU_FLOOR) - scale * p * SELU_FLOOR
+
+
+def feature_alpha_dropout_grad(grad: np.ndarray, x: np.ndarray, p: float, seed: int) -> np.ndarray:
+    scale = 1 / np.sqrt((1 - p) * (1 + p * SELU_FLOOR**2))
+    return np.where(_channels(x, p, seed), scale * grad, 0)

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["cat", "cat_grad", "getitem", "getitem_grad", "permute", "permute_grad", "reshape", "reshape_grad"]
+_NAMES = ("cat", "center_crop", "flatten", "getitem", "permute", "reshape", "stack", "unflatten")
+__all__ = [*_NAMES, *(f"{name}_grad" for name in _NAMES)]
 
 
 def reshape(x: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
@@ -42,3 +43,45 @@ def cat(*arrays: np.ndarray, dim: int = 0) -> np.ndarray:
 
 def cat_grad(grad: np.ndarray, *arrays: np.ndarray, dim: int = 0) -> list[np.ndarray]:
     return np.split(grad, np.cumsum([x.shape[dim] for x in arrays])[:-1], dim)
+
+
+def stack(*arrays: np.ndarray, dim: int = 0) -> np.ndarray:
+    return np.stack(arrays, dim)
+
+
+def stack_grad(grad: np.ndarray, *arrays: np.ndarray, dim: int = 0) -> list[np.ndarray]:
+    return list(np.moveaxis(grad, dim, 0))
+
+
+def flatten(x: np.ndarray, start_dim: int = 0, end_dim: int = -1) -> np.ndarray:
+    start, end = start_dim % x.ndim, end_dim % x.ndim
+    return x.reshape(*x.shape[:start], -1, *x.shape[end + 1 :])
+
+
+def flatten_grad(grad: np.ndarray, x: np.ndarray, start_dim: int = 0, end_dim: int = -1) -> np.ndarray:
+    return grad.reshape(x.shape)
+
+
+def unflatten(x: np.ndarray, dim: int, sizes: Sequence[int]) -> np.ndarray:
+    axis = dim % x.ndim
+    return x.reshape(*x.shape[:axis], *sizes, *x.shape[axis + 1 :])
+
+
+def unflatten_grad(grad: np.ndarray, x: np.ndarray, dim: int, sizes: Sequence[int]) -> np.ndarray:
+    return grad.reshape(x.shape)
+
+
+def _middle(x: np.ndarray, output_size: int | tuple[int, int]) -> tuple:
+    size = (output_size, output_size) if isinstance(output_size, int) else output_size
+    first = [(n - m) // 2 for n, m in zip(x.shape[-2:], size, strict=True)]
+    return (..., *(slice(f, f + m) for f, m in zip(first, size, strict=True)))
+
+
+def center_crop(x: np.ndarray, output_size: int | tuple[int, int]) -> np.ndarray:
+    return x[_middle(x, output_size)]
+
+
+def center_crop_grad(grad: np.ndarray, x: np.ndarray, output_size: int | tuple[int, int]) -> np.ndarray:
+    out = np.zeros_like(x)
+    out[_middle(x, output_size)] = grad
+    return out

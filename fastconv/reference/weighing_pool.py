@@ -6,11 +6,10 @@ from itertools import product
 
 import numpy as np
 
-from fastconv.reference.pool import Size, Windows, avg_pool2d, avg_pool2d_grad, max_pool2d
+from fastconv.reference.pool import Size, Windows, avg_pool2d, avg_pool2d_grad, max_pool2d, max_pool2d_grad
 
 _NAMES = ("gaussian_pool", "lp_pool", "mixed_pool", "stochastic_pool", "trainable_pool", "weighted_pool")
-__all__ = [f"{name}{axes}d" for name in _NAMES for axes in (1, 2, 3)]
-__all__ += [f"{name}{axes}d_grad" for name in ("gaussian_pool", "lp_pool", "stochastic_pool") for axes in (1, 2, 3)]
+__all__ = [f"{name}{axes}d{end}" for name in _NAMES for axes in (1, 2, 3) for end in ("", "_grad")]
 
 
 def lp_pool2d(
@@ -109,6 +108,28 @@ def weighted_pool2d(
     return total if bias is None else total + bias[(...,) + (None,) * len(windows.size)]
 
 
+def weighted_pool2d_grad(
+    grad: np.ndarray,
+    x: np.ndarray,
+    weight: np.ndarray,
+    bias: np.ndarray | None = None,
+    stride: Size | None = None,
+    padding: Size = 0,
+) -> tuple[np.ndarray, ...]:
+    """Of the input, the weight and, where there is one, the bias."""
+    windows = Windows(x.shape, weight.shape[1:], stride, padding)
+    column = (...,) + (None,) * len(windows.size)
+    others = (0, *range(2, x.ndim))
+    each = weight.reshape(len(weight), -1).T
+    padded, grad_x, grad_w = windows.pad(x, 0), windows.pad(np.zeros_like(x), 0), []
+    for w, seen, place in zip(each, windows.taps(padded), windows.taps(grad_x), strict=True):
+        place += w[column] * grad
+        grad_w.append((grad * seen).sum(others))
+    by_channel = np.stack(grad_w, 1).reshape(x.shape[1], *weight.shape[1:])
+    found = windows.unpad(grad_x), by_channel.sum(0, keepdims=True) if len(weight) == 1 else by_channel
+    return found if bias is None else (*found, grad.sum(others))
+
+
 def trainable_pool2d(
     x: np.ndarray,
     weight: np.ndarray,
@@ -120,6 +141,22 @@ def trainable_pool2d(
     """The sum of each window times a coefficient of its channel plus a bias of its channel."""
     column = (...,) + (None,) * (x.ndim - 2)
     return avg_pool2d(x, kernel_size, stride, padding, divisor_override=1) * weight[column] + bias[column]
+
+
+def trainable_pool2d_grad(
+    grad: np.ndarray,
+    x: np.ndarray,
+    weight: np.ndarray,
+    bias: np.ndarray,
+    kernel_size: Size,
+    stride: Size | None = None,
+    padding: Size = 0,
+) -> tuple[np.ndarray, ...]:
+    """Of the input, the coefficients and the biases."""
+    column, others = (...,) + (None,) * (x.ndim - 2), (0, *range(2, x.ndim))
+    sums = avg_pool2d(x, kernel_size, stride, padding, divisor_override=1)
+    grad_x = avg_pool2d_grad(grad * weight[column], x, kernel_size, stride, padding, divisor_override=1)
+    return grad_x, (grad * sums).sum(others), grad.sum(others)
 
 
 def stochastic_pool2d(
@@ -165,12 +202,36 @@ def mixed_pool2d(
     return part * largest + (1 - part) * avg_pool2d(x, kernel_size, stride, padding, ceil_mode)
 
 
+def mixed_pool2d_grad(
+    grad: np.ndarray,
+    x: np.ndarray,
+    kernel_size: Size,
+    alpha: float | np.ndarray = 0.5,
+    stride: Size | None = None,
+    padding: Size = 0,
+    ceil_mode: bool = False,
+) -> np.ndarray | tuple[np.ndarray, np.ndarray]:
+    """Of the input and, where they are an array, of the shares."""
+    part = np.reshape(alpha, (-1,) + (1,) * (x.ndim - 2))
+    apart = max_pool2d(x, kernel_size, stride, padding, 1, ceil_mode)
+    apart = (apart - avg_pool2d(x, kernel_size, stride, padding, ceil_mode)) * grad
+    grad_x = max_pool2d_grad(part * grad, x, kernel_size, stride, padding, 1, ceil_mode)
+    grad_x += avg_pool2d_grad((1 - part) * grad, x, kernel_size, stride, padding, ceil_mode)
+    if not np.ndim(alpha):
+        return grad_x
+    by_channel = apart.sum((0, *range(2, x.ndim)))
+    return grad_x, by_channel if np.size(alpha) > 1 else by_channel.sum(keepdims=True)
+
+
 gaussian_pool1d = gaussian_pool3d = gaussian_pool2d
 gaussian_pool1d_grad = gaussian_pool3d_grad = gaussian_pool2d_grad
 lp_pool1d = lp_pool3d = lp_pool2d
 lp_pool1d_grad = lp_pool3d_grad = lp_pool2d_grad
 mixed_pool1d = mixed_pool3d = mixed_pool2d
+mixed_pool1d_grad = mixed_pool3d_grad = mixed_pool2d_grad
 stochastic_pool1d = stochastic_pool3d = stochastic_pool2d
 stochastic_pool1d_grad = stochastic_pool3d_grad = stochastic_pool2d_grad
 trainable_pool1d = trainable_pool3d = trainable_pool2d
 weighted_pool1d = weighted_pool3d = weighted_pool2d
+trainable_pool1d_grad = trainable_pool3d_grad = trainable_pool2d_grad
+weighted_pool1d_grad = weighted_pool3d_grad = weighted_pool2d_grad
