@@ -240,3 +240,13 @@ def test_thread_counts_give_the_same_bits():
         arrays = (out.detach(), given.grad, group.weight.grad, rows.weight.grad)
         found.add(b"".join(a.numpy().tobytes() for a in arrays))
     assert len(found) == 1
+
+
+@pytest.mark.parametrize("affine", [True, False])
+def test_what_a_norm_holds_can_be_read(affine):
+    for layer in (layers.BatchNorm2d(4, affine=affine), layers.InstanceNorm1d(4, affine=affine)):
+        assert layer.affine is affine
+        assert layer.track_running_stats is isinstance(layer, layers.BatchNorm2d)
+    assert layers.BatchNorm1d(4, track_running_stats=False).track_running_stats is False
+    assert layers.GroupNorm(2, 4, affine=affine).affine is affine
+    assert layers.LayerNorm(4, elementwise_affine=affine).elementwise_affine is affine

@@ -90,6 +90,12 @@ def test_mixed_pool(axes):
         )
 
 
+def test_a_share_of_any_type_of_number():
+    x = randn(1, 2, 4, 4)
+    for alpha in (np.float32(0.25), np.float64(0.25), 0.25):
+        np.testing.assert_allclose(F.mixed_pool2d(x, 2, alpha), reference.mixed_pool2d(x, 2, 0.25), rtol=1e-12)
+
+
 @AXES
 def test_what_stochastic_pool_expects(axes):
     _check(f"stochastic_pool{axes}d", [randn(*SHAPES[axes])], 2)

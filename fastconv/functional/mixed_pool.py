@@ -103,7 +103,7 @@ def _mixed(
     x = as_array(input, op, "input")
     checks.ndim(x, (axes + 1, axes + 2), op, "input", LAYOUTS[axes])
     channels = x.shape[-axes - 1]
-    if isinstance(alpha, (int, float)):
+    if isinstance(alpha, (int, float, np.integer, np.floating)):
         alpha = checks.number(alpha, op, "alpha")
     else:
         shape = array_of(alpha, f"{op}: alpha").shape

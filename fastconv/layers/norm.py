@@ -32,7 +32,16 @@ def affine_repr(layer: Any, name: str = "affine") -> str:
     return f"{name}={layer.weight is not None}{', bias=False' * alone}"
 
 
-class _ChannelNorm(Module):
+class _Affine(Module):
+    weight: Parameter | None
+
+    @property
+    def affine(self) -> bool:
+        """Whether there is a `weight`; to be read, as in PyTorch."""
+        return self.weight is not None
+
+
+class _ChannelNorm(_Affine):
     """What batch and instance norm share: parameters and running values, one of each a channel."""
 
     _axes: tuple[int, ...]
@@ -72,6 +81,11 @@ class _ChannelNorm(Module):
             return self.momentum
         tracked = self.num_batches_tracked
         return 0.0 if tracked is None else 1 / (int(tracked.data) + 1)
+
+    @property
+    def track_running_stats(self) -> bool:
+        """Whether running values are kept."""
+        return self.running_mean is not None
 
     def reset_running_stats(self) -> None:
         """Forget all batches: mean 0, variance 1."""
@@ -234,7 +248,7 @@ class InstanceNorm3d(_InstanceNorm):
     _axes, _alone, _layout = (5, 4), 4, "(N, C, D, H, W) or (C, D, H, W)"
 
 
-class GroupNorm(Module):
+class GroupNorm(_Affine):
     """Bring groups of channels of every image to mean 0 and variance 1. See :func:`fastconv.functional.group_norm`.
 
     Parameters

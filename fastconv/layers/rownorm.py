@@ -50,6 +50,11 @@ class LayerNorm(Module):
         self.weight = Parameter(np.ones(self.normalized_shape, np.float32)) if elementwise_affine else None
         self.bias = Parameter(np.zeros(self.normalized_shape, np.float32)) if elementwise_affine and bias else None
 
+    @property
+    def elementwise_affine(self) -> bool:
+        """Whether there is a `weight`; to be read, as in PyTorch."""
+        return self.weight is not None
+
     def forward(self, input: Any) -> Tensor:
         """Return `input`, normalised."""
         return F.layer_norm(input, self.normalized_shape, self.weight, self.bias, self.eps)
