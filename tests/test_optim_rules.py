@@ -125,6 +125,39 @@ def test_is_pytorchs_rule(each_isa, number, dtype):
         np.testing.assert_allclose(p.numpy(), e, **limit)
 
 
+@pytest.mark.parametrize(
+    ("name", "rule", "average"),
+    [
+        ("Adam", {"betas": (0.0, 0.9)}, "exp_avg"),
+        ("Adam", {"betas": (0.5, 0.9)}, "exp_avg"),
+        ("RMSprop", {"alpha": 0.5, "centered": True}, "grad_avg"),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_averages_that_forget_quickly_are_rounded_as_pytorchs(each_isa, name, rule, average, dtype):
+    torch = pytest.importorskip("torch")
+    ours, theirs = Parameter(np.zeros(64, dtype)), torch.nn.Parameter(torch.tensor(np.zeros(64, dtype)))
+    optimizers = getattr(optim, name)([ours], **rule), getattr(torch.optim, name)([theirs], **rule, foreach=False)
+    for step in range(STEPS):
+        grad = (randn(64, seed=step) * 10.0 ** (step % 5)).astype(dtype)  # what is left of larger ones would be seen
+        ours.grad, theirs.grad = Tensor(grad), torch.tensor(grad)
+        for each in optimizers:
+            each.step()
+        found, expected = (np.asarray(each.state_dict()["state"][0][average]) for each in optimizers)
+        near = 2 * np.spacing(np.maximum(abs(expected), abs(grad) * dtype(1e-3)))
+        np.testing.assert_array_less(abs(found - expected), near)
+
+
+def test_an_average_that_forgets_at_once_is_the_gradient(each_isa):
+    p = Parameter(np.zeros(64))
+    optimizer = optim.Adam([p], betas=(0.0, 0.9))
+    for step in range(3):
+        p.grad = Tensor(randn(64, seed=step) * 10.0 ** (3 - step))
+        optimizer.step()
+        np.testing.assert_array_equal(optimizer.state_dict()["state"][0]["exp_avg"], p.grad)
+
+
 @pytest.mark.parametrize("number", range(len(TORCHS)))
 def test_pytorchs_state_loads(number):
     theirs, state = pytorchs_run(number, np.float64)

@@ -41,9 +41,10 @@ FC_INLINE vec average_square(real *average, double stays, vec d, ptrdiff_t n) {
   return now;
 }
 
+/* The same of d itself, from whichever end is nearer, as PyTorch's lerp goes: where nothing stays, it is d exactly. */
 FC_INLINE vec average(real *average, double stays, vec d, ptrdiff_t n) {
-  const vec before = v_load_n(average, n);
-  const vec now = v_fma(set1(1 - stays), v_sub(d, before), before);
+  const vec before = v_load_n(average, n), way = v_sub(d, before), share = set1(1 - stays);
+  const vec now = 1 - stays < 0.5 ? v_fma(share, way, before) : v_fma(v_sub(share, set1(1)), way, d);
   v_store_n(average, now, n);
   return now;
 }
