@@ -39,6 +39,7 @@ CASES = [
     ("OneCycleLR", {"max_lr": 1.0, "total_steps": 12, "pct_start": 1.0, "cycle_momentum": False}),
     ("OneCycleLR", {"max_lr": 1.0, "total_steps": 12, "pct_start": 0.01}),
     ("OneCycleLR", {"max_lr": 1.0, "total_steps": 12, "pct_start": 0.3, "three_phase": True}),
+    ("OneCycleLR", {"max_lr": 1.0, "total_steps": 12, "base_momentum": [0.8, 0.7], "max_momentum": [0.9, 0.95]}),
 ]
 
 
@@ -59,6 +60,32 @@ def test_rates_are_pytorchs(name, options):
         assert [g["momentum"] for g in ours.param_groups] == pytest.approx([g["momentum"] for g in theirs.param_groups])
         schedule.step()
         other.step()
+
+
+@pytest.mark.filterwarnings("ignore:Detected call of")
+@pytest.mark.filterwarnings("ignore:The epoch parameter")
+@pytest.mark.parametrize("options", [{"T_0": 3, "eta_min": 0.001}, {"T_0": 2, "T_mult": 2}])
+def test_restarts_between_steps_are_pytorchs(options):
+    torch = pytest.importorskip("torch")
+    theirs = torch.optim.lr_scheduler.CosineAnnealingWarmRestarts(torch.optim.SGD([torch.zeros(1)], lr=0.1), **options)
+    ours = schedules.CosineAnnealingWarmRestarts(SGD([Parameter([0.0])], lr=0.1), **options)
+    for place in [*(epoch + batch / 4 for epoch in range(9) for batch in range(4)), *4 * [None]]:
+        ours.step(place)
+        theirs.step(place)
+        assert ours.get_last_lr() == pytest.approx(theirs.get_last_lr(), rel=1e-12)
+        assert ours.last_epoch == theirs.last_epoch
+    state = ours.state_dict()
+    again = schedules.CosineAnnealingWarmRestarts(SGD([Parameter([0.0])], lr=0.1), **options)
+    with pytest.raises(ValueError, match="between"):
+        again.load_state_dict({**state, "between": -1.0})
+    assert again.get_last_lr() == [0.1]
+    again.load_state_dict(state)
+    assert again.get_last_lr() == ours.get_last_lr()
+
+
+def test_one_cycle_wants_a_number_for_each_group():
+    with pytest.raises(ValueError, match=r"OneCycleLR: base_momentum must be one number or 2, .* got \[0.8\]"):
+        schedules.OneCycleLR(optimizer(), 1.0, total_steps=9, base_momentum=[0.8])
 
 
 @pytest.mark.filterwarnings("ignore:Detected call of")
@@ -90,53 +117,6 @@ def test_chain_is_pytorchs():
         np.testing.assert_allclose(pair[0].get_last_lr(), pair[1].get_last_lr(), rtol=1e-12, atol=1e-16)
         for schedule in pair:
             schedule.step()
-
-
-PLATEAUS = [
-    {"patience": 1},
-    {"patience": 0, "cooldown": 2, "factor": 0.5},
-    {"mode": "max", "patience": 1, "min_lr": [1e-3, 5e-3]},
-    {"patience": 0, "threshold": 0.3, "threshold_mode": "abs"},
-    {"mode": "max", "patience": 0, "threshold": 0.1, "threshold_mode": "abs", "eps": 1e-3},
-]
-METRICS = [3.0, 2.5, 2.4, 2.4, 2.41, float("nan"), 2.3, 2.3, 2.3, 2.0, 2.2, 2.2, 2.2, 1.0, 1.0, 1.0, -1.0, -1.0]
-
-
-@pytest.mark.parametrize("options", PLATEAUS)
-def test_plateau_is_pytorchs(options):
-    torch = pytest.importorskip("torch")
-    groups = [{"params": [torch.zeros(1)]}, {"params": [torch.zeros(1)], "lr": 0.01}]
-    theirs = torch.optim.lr_scheduler.ReduceLROnPlateau(torch.optim.SGD(groups, lr=0.1), **options)
-    ours = schedules.ReduceLROnPlateau(optimizer(), **options)
-    for metric in METRICS:
-        ours.step(metric)
-        theirs.step(metric)
-        assert ours.get_last_lr() == pytest.approx(theirs.get_last_lr(), rel=1e-12)
-
-
-def test_plateau():
-    schedule = schedules.ReduceLROnPlateau(optimizer(), patience=1, min_lr=0.005)
-    found = []
-    for metric in [1.0, 0.9, 0.95, 0.96, 0.97, 0.98, 0.5]:
-        schedule.step(metric)
-        found.append(schedule.get_last_lr())
-    assert np.array(found)[:, 0] == pytest.approx([0.1, 0.1, 0.1, 0.01, 0.01, 0.005, 0.005])
-    assert found[3][1] == 0.005
-    with pytest.raises(TypeError, match="ReduceLROnPlateau: step needs the metric"):
-        schedule.step()
-
-
-def test_plateau_continues_from_its_state():
-    first = schedules.ReduceLROnPlateau(optimizer(), patience=1, cooldown=1)
-    for metric in METRICS[:8]:
-        first.step(metric)
-    second = schedules.ReduceLROnPlateau(optimizer(), patience=1, cooldown=1)
-    second.load_state_dict(first.state_dict())
-    assert second.get_last_lr() == first.get_last_lr()
-    for metric in METRICS[8:]:
-        first.step(metric)
-        second.step(metric)
-        assert second.get_last_lr() == first.get_last_lr()
 
 
 def test_momentum_in_a_sequence():

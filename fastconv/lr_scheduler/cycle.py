@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from fastconv import checks
 from fastconv.lr_scheduler.schedule import LRScheduler
@@ -60,7 +61,12 @@ class CosineAnnealingWarmRestarts(LRScheduler):
     ...     schedule.step()
     >>> [round(rate, 3) for rate in rates]
     [1.0, 0.5, 1.0, 0.854, 0.5, 0.146, 1.0]
+    >>> schedule.step(2.5)
+    >>> [round(rate, 3) for rate in schedule.get_last_lr()]
+    [0.962]
     """
+
+    between = 0.0
 
     def __init__(
         self, optimizer: Optimizer, T_0: int, T_mult: int = 1, eta_min: float = 0.0, last_epoch: int = -1
@@ -70,8 +76,35 @@ class CosineAnnealingWarmRestarts(LRScheduler):
         self.eta_min = checks.number(eta_min, "CosineAnnealingWarmRestarts", "eta_min", minimum=0.0)
         super().__init__(optimizer, last_epoch)
 
+    def step(self, epoch: float | None = None) -> None:
+        """Go on by one step, or to the place `epoch`, between two steps as well: ``step(epoch + batch / batches)``.
+
+        From such a place later steps go on, one at a time.
+        """
+        if epoch is None:
+            super().step()
+            return
+        place = checks.number(epoch, "CosineAnnealingWarmRestarts", "epoch", minimum=0.0)
+        self.last_epoch = math.floor(place)
+        self.between = place - self.last_epoch
+        self.write(self.last_epoch)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what is needed to continue."""
+        return {**super().state_dict(), "between": self.between}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Continue from what :meth:`state_dict` returned; errors as for other schedules."""
+        before = self.between
+        try:
+            self.between = checks.number(dict(state_dict).get("between", 0.0), type(self).__name__, "between", 0.0, 1.0)
+            super().load_state_dict(state_dict)
+        except Exception:
+            self.between = before
+            raise
+
     def rate(self, base: float, epoch: int, group: int) -> float:
-        length, done = self.T_0, epoch
+        length, done = self.T_0, epoch + self.between
         if self.T_mult == 1:
             done %= length
         while done >= length:
@@ -97,6 +130,8 @@ class OneCycleLR(LRScheduler):
         Shape of both slopes.
     cycle_momentum : bool
         Move the momentum, or Adam's first beta, from `max_momentum` to `base_momentum` and back.
+    base_momentum, max_momentum : float or sequence of float
+        The ends of that way, of all groups or of each.
     div_factor : float
         ``max_lr / div_factor`` is where the cycle begins.
     final_div_factor : float
@@ -119,8 +154,8 @@ class OneCycleLR(LRScheduler):
         pct_start: float = 0.3,
         anneal_strategy: str = "cos",
         cycle_momentum: bool = True,
-        base_momentum: float = 0.85,
-        max_momentum: float = 0.95,
+        base_momentum: float | Sequence[float] = 0.85,
+        max_momentum: float | Sequence[float] = 0.95,
         div_factor: float = 25.0,
         final_div_factor: float = 1e4,
         three_phase: bool = False,
@@ -139,21 +174,22 @@ class OneCycleLR(LRScheduler):
         if anneal_strategy not in ("cos", "linear"):
             raise ValueError(f"OneCycleLR: anneal_strategy must be cos or linear, got {anneal_strategy!r}")
         self.cosine = anneal_strategy == "cos"
-        self.momenta = (
-            checks.number(max_momentum, "OneCycleLR", "max_momentum", 0.0, 1.0),
-            checks.number(base_momentum, "OneCycleLR", "base_momentum", 0.0, 1.0),
-        )
         self.cycle_momentum = cycle_momentum
         self.div_factor = checks.number(div_factor, "OneCycleLR", "div_factor", minimum=1.0)
         self.final_div_factor = checks.number(final_div_factor, "OneCycleLR", "final_div_factor", minimum=1.0)
         groups = getattr(optimizer, "param_groups", [])
-        rates = list(max_lr) if isinstance(max_lr, (tuple, list)) else [max_lr] * len(groups)
-        if len(rates) != len(groups):
-            raise ValueError(f"OneCycleLR: max_lr must be one number or {len(groups)}, one for each group")
+        rates = _of_groups("max_lr", max_lr, len(groups))
+        self.momenta = list(
+            zip(
+                _of_groups("max_momentum", max_momentum, len(groups), 1.0),
+                _of_groups("base_momentum", base_momentum, len(groups), 1.0),
+                strict=True,
+            )
+        )
         if cycle_momentum and any("momentum" not in group and "betas" not in group for group in groups):
             raise ValueError("OneCycleLR: the optimiser has no momentum; pass cycle_momentum=False")
         for group, rate in zip(groups, rates, strict=True):
-            group["initial_lr"] = checks.number(rate, "OneCycleLR", "max_lr", minimum=0.0) / self.div_factor
+            group["initial_lr"] = rate / self.div_factor
         super().__init__(optimizer, last_epoch)
 
     def rate(self, base: float, epoch: int, group: int) -> float:
@@ -165,8 +201,7 @@ class OneCycleLR(LRScheduler):
     def write_more(self, epoch: int) -> None:
         """Write the momenta."""
         if self.cycle_momentum:
-            most, least = self.momenta
-            for group in self.optimizer.param_groups:
+            for group, (most, least) in zip(self.optimizer.param_groups, self.momenta, strict=True):
                 momentum = self._on_cycle([most, least, most, *([most] if self.three_phase else [])], epoch)
                 if "betas" in group:
                     group["betas"] = (momentum, *group["betas"][1:])
@@ -184,3 +219,11 @@ class OneCycleLR(LRScheduler):
         if self.cosine:
             return end + (start - end) / 2 * (1 + math.cos(math.pi * done))
         return start + (end - start) * done
+
+
+def _of_groups(argument: str, value: float | Sequence[float], count: int, maximum: float = math.inf) -> list[float]:
+    """One number for each of `count` groups, from one for all or one for each."""
+    values = list(value) if isinstance(value, (tuple, list)) else [value] * count
+    if len(values) != count:
+        raise ValueError(f"OneCycleLR: {argument} must be one number or {count}, one for each group, got {value!r}")
+    return [checks.number(each, "OneCycleLR", argument, 0.0, maximum) for each in values]
