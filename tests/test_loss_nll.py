@@ -44,6 +44,36 @@ def test_soft_targets_that_are_certain_are_labels(dtype):
         np.testing.assert_allclose(soft, hard, rtol=1e-5)
 
 
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+@pytest.mark.parametrize("shape", [(6, 7), (2, 5, 3, 4)])
+def test_soft_targets_are_the_twins(shape, smoothing, reduction):
+    x, target, weight = randn(*shape), np.abs(randn(*shape, seed=1)), np.linspace(0.5, 2, shape[1])
+    options = {"reduction": reduction, "label_smoothing": smoothing}
+    given = Tensor(x, requires_grad=True)
+    out = F.cross_entropy(given, target, weight, **options)
+    np.testing.assert_allclose(out.detach(), reference.cross_entropy(x, target, weight, **options), rtol=1e-12)
+    grad = np.asarray(randn(*out.shape, seed=2))
+    out.backward(grad)
+    expected = reference.cross_entropy_grad(grad, x, target, weight, **options)
+    np.testing.assert_allclose(given.grad, expected, rtol=1e-9, atol=1e-12)
+
+
+def test_soft_targets_in_lists():
+    scores, shares = [[0.5, 2.0, -1.0], [0.0, 1.0, 0.25]], [[0.2, 0.3, 0.5], [1, 0, 0]]
+    for dtype in DTYPES:
+        x, target = np.array(scores, dtype), np.array(shares, dtype)
+        assert F.cross_entropy(x, shares).item() == F.cross_entropy(x, target).item()
+    one = np.float32([0.25, 0.75])
+    assert F.cross_entropy([0.5, 2.0], [0.25, 0.75]).item() == F.cross_entropy([0.5, 2.0], one).item()
+    with pytest.raises(ShapeError, match=r"probabilities must have the shape of input, \(2, 3\), got \(2, 2\)"):
+        F.cross_entropy(scores, [[0.5, 0.5], [1.0, 0.0]])
+    with pytest.raises(TypeError, match="target must be an array of"):
+        F.cross_entropy(scores, [[0.5, 0.5, 0.0], [1.0]])
+    with pytest.raises(TypeError, match="target must hold integer class numbers"):
+        F.cross_entropy(scores, [0.0, 1.0])
+
+
 def test_wrong_soft_targets():
     x = randn(3, 5)
     with pytest.raises(TypeError, match="target is float32"):

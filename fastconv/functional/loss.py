@@ -194,9 +194,18 @@ def nll_loss(
 
 
 def _is_soft(target: Any, x: np.ndarray) -> bool:
-    """Whether the target is one of probabilities: floats, and of the shape of the scores."""
+    """Whether the target is one of probabilities, floats; they must have the shape of the scores."""
     array = target.data if isinstance(target, Tensor) else target
-    return isinstance(array, np.ndarray) and array.dtype.kind == "f" and array.shape == x.shape
+    if isinstance(array, (list, tuple)):
+        array_of(array, "cross_entropy: target")  # refuses what is no array
+        array = np.asarray(array)
+    if not isinstance(array, np.ndarray) or array.dtype.kind != "f" or not array.ndim:
+        return False
+    if array.shape != x.shape and array.ndim == x.ndim:
+        raise ShapeError(
+            f"cross_entropy: target of probabilities must have the shape of input, {x.shape}, got {array.shape}"
+        )
+    return array.shape == x.shape
 
 
 def _soft_cross_entropy(
@@ -204,7 +213,7 @@ def _soft_cross_entropy(
 ) -> Tensor:
     """Cross entropy for probabilities q: -sum of w q log softmax(x) over the classes; q is smoothed first."""
     op = "cross_entropy"
-    q = as_array(target, op, "target")
+    q = np.asarray(target, x.dtype) if isinstance(target, (list, tuple)) else as_array(target, op, "target")
     axis = 1 if x.ndim > 1 else 0
     checks.same_dtype(op, x, "input", q, "target")
     weights = None if weight is None else class_weights(op, weight, x, axis)

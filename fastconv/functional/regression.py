@@ -145,7 +145,7 @@ def huber_loss(input: Any, target: Any, reduction: str = "mean", delta: float = 
     x, t = _pair("huber_loss", input, target, reduction)
     delta = checks.number(delta, "huber_loss", "delta", 0.0)
     if delta == 0:
-        raise ValueError("huber_loss: delta must be above 0")
+        raise ValueError("huber_loss: delta must be above 0, got 0")
     if tracing():
         return traced("huber_loss", locals(), _shape(x, reduction), x.dtype)
     difference = x - t
