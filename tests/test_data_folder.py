@@ -66,6 +66,27 @@ def test_what_is_there(root):
     assert ImageFolder(root, mode="L")[1][0].shape == (20, 30, 1)
 
 
+def test_levels_of_16_bits(root):
+    levels = np.arange(0, 2**16, 2**16 // 100, dtype=np.uint16)[:100].reshape(10, 10)
+    PIL.fromarray(levels).save(root / "ant" / "0.png")
+    image, _ = ImageFolder(root)[0]
+    assert np.array_equal(image, (levels >> 8).astype(np.uint8)[..., None].repeat(3, 2))
+    PIL.fromarray(levels.astype(np.int32) * 300).save(root / "ant" / "0.tif")
+    with pytest.raises(DataError, match=r"0\.tif' has levels from 0 to \d+, beyond 16 bits"):
+        ImageFolder(root).read(str(root / "ant" / "0.tif"))
+
+
+def test_parts(root):
+    data = ImageFolder(root)
+    part = data[1:4]
+    assert (part.paths, part.labels.tolist(), part.classes) == (data.paths[1:4], [0, 1, 1], data.classes)
+    assert data[data.labels == 2].paths == data.paths[4:]
+    assert np.array_equal(data[np.array([5, 0])][0][0], data[5][0])
+    assert len(data) == 6
+    with pytest.raises(IndexError):
+        data[6]
+
+
 def test_batches_of_one_size(root):
     data = ImageFolder(root, Compose([Resize(16), CenterCrop(16)]))
     images, labels = next(iter(DataLoader(data, batch_size=6)))

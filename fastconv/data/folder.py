@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from typing import Any
 
@@ -103,15 +104,21 @@ class ImageFolder:
     def __len__(self) -> int:
         return len(self.paths)
 
-    def __getitem__(self, index: int) -> tuple[np.ndarray, int]:
-        """One image as it is in its file, (H, W, C) uint8, and its label."""
-        return self.read(self.paths[index]), int(self.labels[index])
+    def __getitem__(self, index: Any) -> Any:
+        """One image as it is in its file, (H, W, C) uint8, and its label, for an int; for a slice, a mask or an array
+        of indices the chosen part, an ImageFolder with the same classes."""
+        if isinstance(index, (int, np.integer)):
+            return self.read(self.paths[index]), int(self.labels[index])
+        part = copy.copy(self)
+        chosen = np.arange(len(self))[index]
+        part.paths, part.labels = [self.paths[i] for i in chosen], self.labels[chosen]
+        return part
 
     def __repr__(self) -> str:
         return f"ImageFolder({len(self)} images, {len(self.classes)} classes)"
 
     def read(self, path: str) -> np.ndarray:
-        """Read one file as (H, W, C) uint8; of several frames the first.
+        """Read one file as (H, W, C) uint8; of several frames the first, of grey levels of 16 bits the upper 8.
 
         Raises
         ------
@@ -127,7 +134,7 @@ class ImageFolder:
                     raise DataError(
                         f"has {image.width} x {image.height} pixels, at most {self.max_pixels:,} are allowed"
                     )
-                pixels = np.array(image.convert(self.mode))
+                pixels = np.array(_eight_bits(image, pil).convert(self.mode))
         except DataError as error:
             raise DataError(f"ImageFolder: {path!r} {error}") from None
         except Exception as error:  # decoders raise whatever a damaged file makes them stumble over
@@ -170,6 +177,16 @@ class ImageFolder:
                 )
             batch[place] = image[0]
         return np.empty((0, _MODES[self.mode], 0, 0), np.float32) if batch is None else batch
+
+
+def _eight_bits(image: Any, pil: Any) -> Any:
+    """Grey levels of 16 bits as those of 8: what Pillow's own conversion does is to cut them off at 255."""
+    if not image.mode.startswith("I"):
+        return image
+    levels = np.asarray(image).astype(np.int64)
+    if levels.size and not 0 <= levels.min() <= levels.max() < 2**16:
+        raise DataError(f"has levels from {levels.min()} to {levels.max()}, beyond 16 bits")
+    return pil.fromarray((levels >> 8).astype(np.uint8))
 
 
 def _images_in(folder: str) -> list[str]:
