@@ -11,6 +11,8 @@ POOLS: dict[str, tuple[str, tuple[int, ...], int]] = {
     "VGG 2x512x10² to 7": ("adaptive_avg_pool2d", (2, 512, 10, 10), 7),
     "AlexNet 2x256x13² to 6": ("adaptive_max_pool2d", (2, 256, 13, 13), 6),
     "2x512x100 to 7": ("adaptive_avg_pool1d", (2, 512, 100), 7),
+    "largest of 2x512x100 to 7": ("adaptive_max_pool1d", (2, 512, 100), 7),
+    "mean of 2x64x14³ to 7": ("adaptive_avg_pool3d", (2, 64, 14, 14, 14), 7),
     "2x64x14³ to 7": ("adaptive_max_pool3d", (2, 64, 14, 14, 14), 7),
 }
 cases = pytest.mark.parametrize("pool", POOLS)

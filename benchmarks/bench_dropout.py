@@ -1,38 +1,38 @@
-"""Dropout of the feature maps of a ResNet stage."""
+"""Dropout of a batch of maps."""
 
 from __future__ import annotations
+
+import pytest
 
 from benchmarks.conftest import Race, randn
 from fastconv import functional, no_grad, reference
 
-SHAPE = (8, 64, 28, 28)
+SHAPES = {
+    "dropout": (8, 64, 28, 28),
+    "alpha_dropout": (8, 64, 28, 28),
+    "feature_alpha_dropout": (8, 64, 28, 28),
+    "dropout1d": (8, 64, 784),
+    "dropout2d": (8, 64, 28, 28),
+    "dropout3d": (8, 64, 7, 14, 8),
+}
 
 
-def test_dropout(race: Race) -> None:
-    x = randn(*SHAPE)
-
-    def ours() -> object:
-        with no_grad():
-            return functional.dropout(x, 0.5, True, rng=3)
-
-    race.run("dropout 8x64x28²", ours, lambda: reference.dropout(x, 0.5, 3))
-
-
-def test_dropout2d(race: Race) -> None:
-    x = randn(*SHAPE)
+@pytest.mark.parametrize("op", SHAPES)
+def test_dropout(race: Race, op: str) -> None:
+    x = randn(*SHAPES[op])
 
     def ours() -> object:
         with no_grad():
-            return functional.dropout2d(x, 0.5, True, rng=3)
+            return getattr(functional, op)(x, 0.5, True, rng=3)
 
-    race.run("dropout2d 8x64x28²", ours, lambda: reference.channel_dropout(x, 0.5, 3))
+    race.run(f"{op} {'x'.join(map(str, x.shape))}", ours, lambda: getattr(reference, op)(x, 0.5, 3))
 
 
-def test_alpha_dropout(race: Race) -> None:
-    x = randn(*SHAPE)
+def test_stochastic_depth(race: Race) -> None:
+    x = randn(*SHAPES["dropout"])
 
     def ours() -> object:
         with no_grad():
-            return functional.alpha_dropout(x, 0.5, True, rng=3)
+            return functional.stochastic_depth(x, 0.5, "row", rng=3)
 
-    race.run("alpha_dropout 8x64x28²", ours, lambda: reference.alpha_dropout(x, 0.5, 3))
+    race.run("stochastic_depth 8x64x28x28", ours, lambda: reference.stochastic_depth(x, 0.5, "row", 3))

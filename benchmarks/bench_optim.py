@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from benchmarks.conftest import Race, randn
-from fastconv import _kernels
+from fastconv import Parameter, Tensor, _kernels, optim
 from fastconv.reference import optim as twin
 
 N = 1_000_000
@@ -52,6 +52,23 @@ def test_update(race: Race, rule: str) -> None:
         return theirs
 
     race.run(f"{rule} update 10⁶", step, twins_step)
+
+
+def test_lars(race: Race) -> None:
+    grad, p = randn(N), Parameter(randn(N, seed=1))
+    theirs, velocity = p.numpy().copy(), np.zeros(N, np.float32)
+    optimizer = optim.LARS([p], lr=0.1, weight_decay=1e-4)
+    p.grad = Tensor(grad)
+
+    def step() -> np.ndarray:
+        optimizer.step()
+        return p.numpy()
+
+    def twins_step() -> np.ndarray:
+        twin.lars_update(theirs, grad, velocity, 0.1, 0.9, 1e-4, 1e-3)
+        return theirs
+
+    race.run("lars update 10⁶", step, twins_step)
 
 
 def test_norm(race: Race) -> None:

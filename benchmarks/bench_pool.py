@@ -14,6 +14,7 @@ POOLS: dict[str, tuple[str, tuple[int, ...], dict[str, Any]]] = {
     "VGG 2x2 2x64x56²": ("max_pool2d", (2, 64, 56, 56), {"kernel_size": 2}),
     "ResNet 3x3 s2 1x64x112²": ("max_pool2d", (1, 64, 112, 112), {"kernel_size": 3, "stride": 2, "padding": 1}),
     "LeNet 2 64x6x784": ("max_pool1d", (64, 6, 784), {"kernel_size": 2}),
+    "mean of 2 64x6x784": ("avg_pool1d", (64, 6, 784), {"kernel_size": 2}),
     "2x2x2 1x32x28³": ("max_pool3d", (1, 32, 28, 28, 28), {"kernel_size": 2}),
     "3x3x3 s2 1x32x28³": ("avg_pool3d", (1, 32, 28, 28, 28), {"kernel_size": 3, "stride": 2}),
     "DenseNet 2x2 1x128x56²": ("avg_pool2d", (1, 128, 56, 56), {"kernel_size": 2}),

@@ -1,4 +1,4 @@
-"""Pooling by powers, by a Gaussian and by chance, on a feature map of VGG."""
+"""Pooling by powers, by a Gaussian and by chance, on a feature map of VGG and as many numbers in a row or a volume."""
 
 from __future__ import annotations
 
@@ -8,40 +8,68 @@ import numpy as np
 import pytest
 
 from benchmarks.conftest import Race, randn
-from fastconv import functional, reference
+from fastconv import Tensor, functional, reference
 
-SHAPE = (2, 64, 56, 56)
+SHAPES = {1: (2, 64, 3136), 2: (2, 64, 56, 56), 3: (2, 64, 14, 14, 16)}
 POOLS: dict[str, dict[str, Any]] = {
-    "lp_pool2d": {"norm_type": 2, "kernel_size": 2},
-    "gaussian_pool2d": {"kernel_size": 3, "sigma": 1.0, "stride": 2, "padding": 1},
-    "stochastic_pool2d": {"kernel_size": 2},
-    "mixed_pool2d": {"kernel_size": 2, "alpha": 0.25},
+    "lp_pool": {"norm_type": 2, "kernel_size": 2},
+    "gaussian_pool": {"kernel_size": 3, "sigma": 1.0, "stride": 2, "padding": 1},
+    "stochastic_pool": {"kernel_size": 2},
+    "mixed_pool": {"kernel_size": 2, "alpha": 0.25},
+    "trainable_pool": {"kernel_size": 2},
+    "weighted_pool": {"stride": 2},
 }
 
 
-@pytest.mark.parametrize("op", POOLS)
-def test_pool(race: Race, op: str) -> None:
-    race.forward(op, [np.abs(randn(*SHAPE))], "2x64x56²", **POOLS[op])
+def _case(name: str, axes: int) -> tuple[str, list[np.ndarray], str]:
+    """The operation, its arrays, and what they are."""
+    channels, more = SHAPES[axes][1], []
+    if name in ("trainable_pool", "weighted_pool"):
+        kernel = (2,) * axes if name == "weighted_pool" else ()
+        more = [randn(channels, *kernel), randn(channels, seed=1)]
+    return f"{name}{axes}d", [np.abs(randn(*SHAPES[axes])), *more], "x".join(map(str, SHAPES[axes]))
 
 
-@pytest.mark.parametrize("op", [op for op in POOLS if op != "mixed_pool2d"])
-def test_pool_grad(race: Race, op: str) -> None:
-    race.backward(op, [np.abs(randn(*SHAPE))], "2x64x56²", **POOLS[op])
+@pytest.mark.parametrize("axes", SHAPES)
+@pytest.mark.parametrize("name", POOLS)
+def test_pool(race: Race, name: str, axes: int) -> None:
+    race.forward(*_case(name, axes), **POOLS[name])
 
 
-def test_trainable_pool(race: Race) -> None:
-    inputs = [randn(*SHAPE), randn(64), randn(64, seed=1)]
-    race.forward("trainable_pool2d", inputs, "2x64x56²", kernel_size=2)
+@pytest.mark.parametrize("axes", SHAPES)
+@pytest.mark.parametrize("name", ["lp_pool", "gaussian_pool", "stochastic_pool"])
+def test_pool_grad(race: Race, name: str, axes: int) -> None:
+    race.backward(*_case(name, axes), **POOLS[name])
 
 
-def test_weighted_pool(race: Race) -> None:
-    race.forward("weighted_pool2d", [randn(*SHAPE), randn(64, 2, 2), randn(64, seed=1)], "2x64x56²", stride=2)
+@pytest.mark.parametrize("axes", SHAPES)
+@pytest.mark.parametrize("name", ["mixed_pool", "trainable_pool", "weighted_pool"])
+def test_pool_with_gradient(race: Race, name: str, axes: int) -> None:
+    """Both together, for these are made of several operations."""
+    op, arrays, what = _case(name, axes)
+    given = [Tensor(each, requires_grad=True) for each in arrays]
+
+    def ours() -> list[Tensor]:
+        out = getattr(functional, op)(*given, **POOLS[name])
+        for each in given:
+            each.grad = None
+        out.backward(randn(*out.shape, seed=2))
+        return [out, *(each.grad for each in given)]
+
+    def twin() -> list[np.ndarray]:
+        out = getattr(reference, op)(*arrays, **POOLS[name])
+        found = getattr(reference, f"{op}_grad")(randn(*out.shape, seed=2), *arrays, **POOLS[name])
+        return [out, *(found if isinstance(found, list | tuple) else [found])]
+
+    race.run(f"{op} with gradient {what}", ours, twin)
 
 
-def test_unpooling(race: Race) -> None:
-    largest, indices = functional.max_pool2d(randn(*SHAPE), 2, return_indices=True)
+@pytest.mark.parametrize("axes", SHAPES)
+def test_unpooling(race: Race, axes: int) -> None:
+    shape, pool = SHAPES[axes], getattr(functional, f"max_pool{axes}d")
+    largest, indices = pool(randn(*shape), 2, return_indices=True)
     race.run(
-        "max_unpool2d 2x64x28²",
-        lambda: functional.max_unpool2d(largest, indices, 2),
-        lambda: reference.max_unpool2d(largest.numpy(), indices.numpy(), SHAPE[2:]),
+        f"max_unpool{axes}d to {'x'.join(map(str, shape))}",
+        lambda: getattr(functional, f"max_unpool{axes}d")(largest, indices, 2),
+        lambda: getattr(reference, f"max_unpool{axes}d")(largest.numpy(), indices.numpy(), shape[2:]),
     )

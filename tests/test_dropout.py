@@ -29,8 +29,9 @@ def test_dropout_is_the_twin(shape, p):
 def test_channels_go_together(name):
     shape = BY_CHANNEL[name]
     x = np.abs(randn(*shape)) + 0.5
-    twin, twin_grad = reference.channel_dropout, reference.channel_dropout_grad
-    check_op(plain(getattr(F, name)), twin, [x], twin_grad, p=0.4, seed=5)
+    for op in (name, "feature_alpha_dropout"):
+        twin, twin_grad = getattr(reference, op), getattr(reference, f"{op}_grad")
+        check_op(plain(getattr(F, op)), twin, [x], twin_grad, p=0.4, seed=5)
     out = getattr(F, name)(np.ones((50, 20, *shape[2:])), 0.3, rng=0).numpy().reshape(1000, -1)
     assert (out == out[:, :1]).all()
     assert (out[:, 0] == 0).mean() == pytest.approx(0.3, abs=0.05)
@@ -132,6 +133,16 @@ def test_a_generator_goes_on():
     first, second = F.dropout(x, rng=rng), F.dropout(x, rng=rng)
     assert (first != second).data.any()
     assert np.array_equal(first, F.dropout(x, rng=0))
+
+
+@pytest.mark.parametrize("mode", ["row", "batch"])
+@pytest.mark.parametrize("seed", [3, 4])
+def test_stochastic_depth_is_the_twin(mode, seed):
+    twin, twin_grad = reference.stochastic_depth, reference.stochastic_depth_grad
+    given = {"p": 0.4, "mode": mode, "seed": seed}
+    check_op(
+        lambda x, p, mode, seed: F.stochastic_depth(x, p, mode, rng=seed), twin, [randn(7, 3, 2)], twin_grad, **given
+    )
 
 
 def test_stochastic_depth():

@@ -53,6 +53,17 @@ def test_methods_take_ints_or_tuples():
 )
 def test_flatten(start, end, shape):
     check_op(lambda x: F.flatten(x, start, end), lambda x: x.reshape(shape), [randn(2, 3, 4, 5)], isas=ONE)
+    twin = {"start_dim": start, "end_dim": end}
+    check_op(F.flatten, reference.flatten, [randn(2, 3, 4, 5)], reference.flatten_grad, isas=ONE, **twin)
+
+
+@pytest.mark.parametrize("output_size", [(2, 3), (3, 2), (5, 4)])
+def test_center_crop_and_unflatten_are_the_twins(output_size):
+    twins = reference.center_crop, [randn(2, 3, 5, 4)], reference.center_crop_grad
+    check_op(F.center_crop, *twins, isas=ONE, output_size=output_size)
+    for dim in (1, -3):
+        twins = reference.unflatten, [randn(2, 6, 3, 2)], reference.unflatten_grad
+        check_op(F.unflatten, *twins, isas=ONE, dim=dim, sizes=(3, 2))
 
 
 def test_flatten_edge_cases():

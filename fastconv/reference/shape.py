@@ -54,8 +54,9 @@ def stack_grad(grad: np.ndarray, *arrays: np.ndarray, dim: int = 0) -> list[np.n
 
 
 def flatten(x: np.ndarray, start_dim: int = 0, end_dim: int = -1) -> np.ndarray:
-    start, end = start_dim % x.ndim, end_dim % x.ndim
-    return x.reshape(*x.shape[:start], -1, *x.shape[end + 1 :])
+    sizes = x.shape or (1,)
+    first, last = start_dim % len(sizes), end_dim % len(sizes)
+    return x.reshape(*sizes[:first], int(np.prod(sizes[first : last + 1])), *sizes[last + 1 :])
 
 
 def flatten_grad(grad: np.ndarray, x: np.ndarray, start_dim: int = 0, end_dim: int = -1) -> np.ndarray:
