@@ -79,7 +79,11 @@ def gradcheck(
             parameter.assign(values[i])
         given = [Tensor(values[i], requires_grad) if i in values and i not in own else x for i, x in enumerate(inputs)]
         out = fn(*given)
-        return given, list(out) if isinstance(out, (tuple, list)) else [out]
+        outs = list(out) if isinstance(out, (tuple, list)) else [out]
+        for each in outs:
+            if not isinstance(each, Tensor):
+                raise TypeError(f"gradcheck: fn must return a Tensor or a tuple of Tensors, got {type(each).__name__}")
+        return given, outs
 
     before = {i: (parameter.grad, parameter.data.copy()) for i, parameter in own.items()}
     for parameter in own.values():

@@ -57,3 +57,9 @@ def test_gradcheck_of_a_layers_parameters():
     with pytest.raises(AssertionError, match=r"input 0, element"):
         gradcheck(lambda weight: wrong(x, weight), [weight])
     assert np.array_equal(weight.data, randn(3, 2))
+
+
+@pytest.mark.parametrize("returned", [3.0, (np.ones(2),), None])
+def test_what_is_no_tensor_is_refused(returned):
+    with pytest.raises(TypeError, match="gradcheck: fn must return a Tensor or a tuple of Tensors, got"):
+        gradcheck(lambda x: returned, [np.ones(2)])
