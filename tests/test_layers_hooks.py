@@ -86,3 +86,20 @@ def test_errors_in_hooks_name_the_layer():
     for register in (net.register_forward_hook, net.register_forward_pre_hook):
         with pytest.raises(TypeError, match="Sequential: hook must be callable, got int"):
             register(3)
+
+
+def test_hooks_that_are_always_called():
+    def fail(*args):
+        raise RuntimeError("stop")
+
+    for place in ("register_forward_pre_hook", "register_forward_hook"):
+        layer, seen = Add(), []
+        layer.register_forward_hook(lambda module, args, output, seen=seen: seen.append("first"), always_call=True)
+        getattr(layer, place)(fail)
+        layer.register_forward_hook(lambda module, args, output, seen=seen: seen.append(output), always_call=True)
+        layer.register_forward_hook(lambda module, args, output, seen=seen: seen.append("not reached"))
+        with pytest.raises(RuntimeError, match="stop"):
+            layer(Tensor([1.0]))
+        assert seen[0] == "first"
+        assert len(seen) == 2
+        assert (seen[1] is None) == (place == "register_forward_pre_hook")

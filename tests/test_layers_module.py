@@ -69,8 +69,8 @@ def test_order_and_names_are_pytorchs():
         ours.again, theirs.again = ours.first, theirs.first
         mine = [n.replace("factor", "weight") for n in names(ours.named_parameters(**options))]
         assert mine == names(theirs.named_parameters(**options))
-    assert names(ours.named_modules("net", remove_duplicate=False)) == names(
-        theirs.named_modules(prefix="net", remove_duplicate=False)
+    assert names(ours.named_modules(None, "net", remove_duplicate=False)) == names(
+        theirs.named_modules(None, "net", remove_duplicate=False)
     )
     assert names(ours.named_children()) == names(theirs.named_children())
 
@@ -82,7 +82,11 @@ def test_what_is_directly_inside_and_paths():
     assert list(net.parameters(recurse=False)) == [net.bias]
     assert list(net.buffers(recurse=False)) == []
     assert names(net.named_children()) == ["first", "inner"]
-    assert names(net.named_modules("net")) == [
+    with pytest.raises(TypeError, match="named_modules: memo must be a set"):
+        next(net.named_modules("net"))
+    memo = {next(net.children())}
+    assert len(names(net.named_modules(memo))) == len(memo) - 1 < len(names(net.named_modules()))
+    assert names(net.named_modules(prefix="net")) == [
         "net",
         "net.first",
         "net.inner",

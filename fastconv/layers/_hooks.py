@@ -14,6 +14,10 @@ _numbers = itertools.count()
 class _Hook(NamedTuple):
     function: Callable[..., Any]
     with_kwargs: bool
+    always_call: bool = False
+
+    def after(self, module: Any, args: Any, kwargs: Any, output: Any) -> Any:
+        return self.function(module, *((args, kwargs) if self.with_kwargs else (args,)), output)
 
 
 class RemovableHandle:
@@ -63,10 +67,10 @@ class Hooked:
         RemovableHandle
             Its ``remove()`` ends the calls.
         """
-        return self._add_hook("_forward_pre_hooks", hook, prepend, with_kwargs)
+        return self._add_hook("_forward_pre_hooks", hook, prepend, _Hook(hook, with_kwargs))
 
     def register_forward_hook(
-        self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False
+        self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False, always_call: bool = False
     ) -> RemovableHandle:
         """Call ``hook(module, args, output)`` after every ``forward``; what it returns, if not None, is the output.
 
@@ -78,6 +82,8 @@ class Hooked:
             Call it before the hooks that are there already.
         with_kwargs : bool
             Call ``hook(module, args, kwargs, output)``.
+        always_call : bool
+            Call it also where something raises an exception before its turn; what it returns is not used then.
 
         Returns
         -------
@@ -95,9 +101,9 @@ class Hooked:
         >>> layer(1)
         2
         """
-        return self._add_hook("_forward_hooks", hook, prepend, with_kwargs)
+        return self._add_hook("_forward_hooks", hook, prepend, _Hook(hook, with_kwargs, always_call))
 
-    def _add_hook(self, attribute: str, hook: Any, prepend: bool, with_kwargs: bool) -> RemovableHandle:
+    def _add_hook(self, attribute: str, hook: Any, prepend: bool, kept: _Hook) -> RemovableHandle:
         if not callable(hook):
             raise TypeError(f"{type(self).__name__}: hook must be callable, got {type(hook).__name__}")
         hooks: dict[int, _Hook] = vars(self).setdefault(attribute, {})
@@ -105,22 +111,29 @@ class Hooked:
         before = dict(hooks)
         if prepend:
             hooks.clear()
-        hooks[number] = _Hook(hook, with_kwargs)
+        hooks[number] = kept
         hooks.update(before)
         return RemovableHandle(hooks, number)
 
     def _call_hooked(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Run ``forward`` between the hooks, which may replace arguments and output by what they return."""
-        for hook in list(self._forward_pre_hooks.values()):
-            changed = hook.function(self, args, kwargs) if hook.with_kwargs else hook.function(self, args)
-            if changed is not None and hook.with_kwargs:
-                args, kwargs = changed
-            elif changed is not None:
-                args = changed if isinstance(changed, tuple) else (changed,)
-        output = self.forward(*args, **kwargs)
-        for hook in list(self._forward_hooks.values()):
-            given = (args, kwargs, output) if hook.with_kwargs else (args, output)
-            changed = hook.function(self, *given)
-            if changed is not None:
-                output = changed
+        output, waiting = None, list(self._forward_hooks.values())
+        try:
+            for hook in list(self._forward_pre_hooks.values()):
+                changed = hook.function(self, args, kwargs) if hook.with_kwargs else hook.function(self, args)
+                if changed is not None and hook.with_kwargs:
+                    args, kwargs = changed
+                elif changed is not None:
+                    args = changed if isinstance(changed, tuple) else (changed,)
+            output = self.forward(*args, **kwargs)
+            waiting = list(self._forward_hooks.values())
+            while waiting:
+                changed = waiting.pop(0).after(self, args, kwargs, output)
+                if changed is not None:
+                    output = changed
+        except Exception:
+            for hook in waiting:
+                if hook.always_call:
+                    hook.after(self, args, kwargs, output)
+            raise
         return output

@@ -107,18 +107,25 @@ class Module(Hooked, Named):
         """Yield the modules directly inside this one, each once."""
         return (child for _, child in self.named_children())
 
-    def named_modules(self, prefix: str = "", remove_duplicate: bool = True) -> Iterator[tuple[str, Module]]:
+    def named_modules(
+        self, memo: set[Module] | None = None, prefix: str = "", remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, Module]]:
         """Yield this module and all inside it with their paths, outer ones first; this one's path is `prefix`.
 
-        A module that is used at several places comes once, or with ``remove_duplicate=False`` under every path.
+        A module that is used at several places comes once, or with ``remove_duplicate=False`` under every path. Those
+        in `memo` are left out, with what is only inside them; it gets those that come.
         """
-        seen: set[int] = set()
+        if isinstance(memo, str):
+            raise TypeError(f"named_modules: memo must be a set of modules or None, got {memo!r}; prefix comes second")
+        seen = {id(module) for module in memo or ()}
         stack: list[tuple[str, Module]] = [(prefix, self)]
         while stack:
             path, module = stack.pop()
             if id(module) not in seen:
                 if remove_duplicate:
                     seen.add(id(module))
+                    if memo is not None:
+                        memo.add(module)
                 yield path, module
                 inside = [(f"{path}.{name}" if path else name, child) for name, child in module._held()]
                 stack.extend(reversed(inside))
@@ -132,7 +139,7 @@ class Module(Hooked, Named):
     ) -> Iterator[tuple[str, Any]]:
         """Yield what is of one kind in this module and, with `recurse`, in those inside."""
         seen: set[int] = set()
-        for path, module in self.named_modules(prefix, remove_duplicate) if recurse else [(prefix, self)]:
+        for path, module in self.named_modules(None, prefix, remove_duplicate) if recurse else [(prefix, self)]:
             for name, value in vars(module).items():
                 if isinstance(value, kind) and id(value) not in seen:
                     if remove_duplicate:
