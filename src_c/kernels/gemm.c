@@ -37,7 +37,7 @@ FC_INLINE vec finish(vec value, const fc_tile *t, ptrdiff_t at, ptrdiff_t n) {
 
 /* Many rows: some of their pointers would be fetched from memory or other registers for each product. Rows at equal
  * distances, as pixels of one image row are, need a third of the pointers, and two products at a time fewer steps. */
-enum { FC_MANY_ROWS = 9, FC_LONG_SEGMENT = 16 };
+enum { FC_MANY_ROWS = 9, FC_LONG_SEGMENT = 16, WEIGHTS_AHEAD = 8 * FC_PANEL };
 
 static int rows_even(const ptrdiff_t *a_row, int rows) {
   for (int m = 2; m < rows; m++)
@@ -49,7 +49,10 @@ FC_INLINE void even_step(const int rows, const int vectors, const real *const *f
                          const real *b, vec sum[][FC_NV]) {
   vec weight[FC_NV];
   FC_UNROLL(8)
-  for (int v = 0; v < vectors; v++) weight[v] = v_load(b + v * VL);
+  for (int v = 0; v < vectors; v++) {
+    weight[v] = v_load(b + v * VL);
+    __builtin_prefetch(b + v * VL + WEIGHTS_AHEAD, 0, 3);
+  }
   FC_UNROLL(16)
   for (int m = 0; m < rows; m++) {
     const vec value = v_set1(from[m / 3][m % 3 * distance + k]);
