@@ -14,6 +14,7 @@ from fastconv.layers import (
     Conv2d,
     DepthwiseSeparableConv2d,
     Hardswish,
+    Identity,
     MaxPool2d,
     ReLU,
     Sequential,
@@ -136,6 +137,19 @@ def test_branches_of_lists_and_of_one_image():
         np.testing.assert_array_equal(same(x[0]), np.concatenate(rows, 1))  # axis 1 of (C, H, W)
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_branches_that_pool_or_pass_are_copied_beside(dtype):
+    conv = Conv2d(16, 24, 3, padding=1, rng=0).to(dtype)
+    branches = Branches({"pool": MaxPool2d(3, 1, 1), "conv": conv, "same": Identity()})
+    x = randn(2, 16, 6, 5, dtype=dtype)
+    expected = branches(x).detach().numpy()
+    with no_grad():
+        np.testing.assert_allclose(branches(x), expected, rtol=1e-6)
+        np.testing.assert_array_equal(branches(x)[:, 40:], x)
+    with no_grad(), pytest.raises(ShapeError):
+        Branches({"pool": MaxPool2d(2), "conv": conv})(x)
+
+
 def test_branches_that_do_not_fit_are_still_refused():
     branches = Branches({"a": Conv2d(4, 16, 1, rng=0), "b": Conv2d(4, 16, 3, rng=0)})
     with no_grad(), pytest.raises(ShapeError):
@@ -146,7 +160,15 @@ def test_branches_that_do_not_fit_are_still_refused():
 
 @pytest.mark.parametrize(
     ("name", "size"),
-    [("squeezenet1_1", 64), ("googlenet", 64), ("densenet_bc_16_24", 32), ("xception", 71), ("efficientnet_b0", 64)],
+    [
+        ("squeezenet1_1", 64),
+        ("googlenet", 64),
+        ("inception_v3", 75),
+        ("densenet_bc_16_24", 32),
+        ("xception", 71),
+        ("efficientnet_b0", 64),
+        ("shufflenet_v2_x1_0", 64),
+    ],
 )
 def test_networks_without_gradients_score_the_same(name, size):
     model = getattr(models, name)(10).eval()

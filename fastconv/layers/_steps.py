@@ -8,8 +8,8 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 
 from fastconv import functional as F
-from fastconv._kernels import empty_channels_last
-from fastconv.autograd import is_grad_enabled
+from fastconv._kernels import channels_last, copy_channels, empty_channels_last
+from fastconv.autograd import as_array, is_grad_enabled
 from fastconv.layers._fold import FOLLOWING, halves_of, normalised, normed
 from fastconv.layers.activation import ReLU
 from fastconv.layers.conv import Conv2d
@@ -98,30 +98,35 @@ def row_of(module: Module) -> list[Module]:
     return row if len(row) < 2 else [*row[:-1], *row_of(row[-1])]
 
 
-def side_by_side(rows: Sequence[list[Module]], input: Any) -> Any:
-    """Return what rows of layers make of `input`, joined along the channels.
+def side_by_side(rows: Sequence[list[Module]], inputs: Sequence[Any]) -> Any:
+    """Return what rows of layers make of `inputs`, one for each row, joined along the channels.
 
     Where nothing is recorded, and no hook would see it, the convolutions that rows end with write to their places in
     the result.
     """
-    plain = is_grad_enabled() or tracing() or np.ndim(input) != 4
+    plain = is_grad_enabled() or tracing() or any(np.ndim(x) != 4 for x in inputs)
     divided = [] if plain else [steps_of([*row[:-1], *row_of(row[-1])]) for row in rows]
-    if not divided or not all(steps and _ends(steps[-1]) for steps in divided):
-        return F.cat([in_a_row(row, input) for row in rows], 1)
-    inputs = [run(steps[:-1], input) for steps in divided]
-    lasts: list[Any] = [steps[-1] for steps in divided]
-    shapes = [last.layer.output_shape(np.shape(x)) for last, x in zip(lasts, inputs, strict=True)]
-    n, _, *size = shapes[0]
-    if any((batch, *rest) != (n, *size) for batch, _, *rest in shapes):
-        return F.cat([run([last], x) for last, x in zip(lasts, inputs, strict=True)], 1)
-    whole = empty_channels_last((n, sum(shape[1] for shape in shapes), *size), lasts[0].layer.weight.dtype)
+    if not any(steps and _ends(steps[-1]) for steps in divided):
+        return F.cat([in_a_row(row, x) for row, x in zip(rows, inputs, strict=True)], 1)
+    parts: list[tuple[Any, Any, tuple[int, ...]]] = []  # the last convolution or None, its input or the result, a shape
+    for steps, x in zip(divided, inputs, strict=True):
+        last: Any = steps[-1] if steps and _ends(steps[-1]) else None
+        x = run(steps if last is None else steps[:-1], x)
+        parts.append((last, x, np.shape(x) if last is None else last.layer.output_shape(np.shape(x))))
+    n, _, *size = parts[0][2]
+    if any((batch, *rest) != (n, *size) for _, _, (batch, _, *rest) in parts):
+        return F.cat([x if last is None else run([last], x) for last, x, _ in parts], 1)
+    dtype = next(last.layer.weight.dtype for last, _, _ in parts if last is not None)
+    whole = empty_channels_last((n, sum(shape[1] for _, _, shape in parts), *size), dtype)
     end = 0
-    for (layer, act, _, norm), x, shape in zip(lasts, inputs, shapes, strict=True):
+    for last, x, shape in parts:
         place, end = whole[:, end : end + shape[1]], end + shape[1]
-        if norm is not None:
-            normed(layer, norm, x, act, out=place)
+        if last is None:
+            copy_channels(channels_last(as_array(x, "cat", "tensors")), place)
+        elif last.norm is not None:
+            normed(last.layer, last.norm, x, last.relu, out=place)
         else:
-            layer(x, activation=None if act is None else "relu", out=place)
+            last.layer(x, activation=None if last.relu is None else "relu", out=place)
     return wrap(whole)
 
 

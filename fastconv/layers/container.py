@@ -256,7 +256,7 @@ class Branches(Listed):
     def forward(self, input: Any) -> Tensor:
         """Give `input` to every branch and join what comes out."""
         if self.merge == "concat" and self.dim == 1:
-            return side_by_side([[branch] for branch in self], input)
+            return side_by_side([[branch] for branch in self], [input] * len(self))
         outputs = [branch(input) for branch in self]
         if self.merge == "concat":
             return F.cat(outputs, self.dim)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from fastconv import functional as F
 from fastconv.layers import AdaptiveAvgPool2d, BatchNorm2d, Branches, Conv2d, Module, ReLU, Sequential, Sigmoid
 from fastconv.layers._fold import normalised, normed
+from fastconv.layers._steps import side_by_side
 
 __all__ = [
     "ConvNorm",
@@ -150,10 +150,11 @@ class Mixed(Module):
 
     def forward(self, input: Any) -> Any:
         """Return the outputs of the branches, one after the other."""
-        outputs = []
+        rows, inputs = [], []
         for path in self.paths:
-            found = [input]
-            for names in path:
-                found = [getattr(self, name)(found[0]) for name in names]
-            outputs += found
-        return F.cat(outputs, 1)
+            x = input
+            for (name,) in path[:-1]:
+                x = getattr(self, name)(x)
+            rows += [[getattr(self, name)] for name in path[-1]]
+            inputs += [x] * len(path[-1])
+        return side_by_side(rows, inputs)

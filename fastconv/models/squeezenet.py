@@ -37,7 +37,7 @@ class Fire(Module):
         """Return maps of 2 * expanded channels."""
         x = in_a_row([self.squeeze, self.squeeze_activation], input)
         narrow, wide = [self.expand1x1, self.expand1x1_activation], [self.expand3x3, self.expand3x3_activation]
-        return side_by_side([narrow, wide], x)
+        return side_by_side([narrow, wide], [x, x])
 
 
 class SqueezeNet(Network):
