@@ -36,7 +36,7 @@ def normed(
     overwrite them afterwards. Of a depthwise separable convolution it is the second one.
     """
     if not (is_grad_enabled() or tracing()):
-        if (halves := halves_of(conv)) and not conv._is_hooked():
+        if type(conv) is not Conv2d and (halves := halves_of(conv)) and not conv._is_hooked():
             first, second = (getattr(conv, name) for name in halves)
             return normed(second, norm, first(input), act, residual, out)
         if _foldable(conv, norm, act) and (weights := folded(conv, norm)):
@@ -76,25 +76,25 @@ def _foldable(conv: Module, norm: Module, act: Module | None) -> bool:
         and not norm.training
         and norm.running_mean is not None
         and norm.num_features == conv.out_channels
-        and not _hooked(conv, norm, act)
+        and not conv._is_hooked()
+        and not _hooked(norm, act)
     )
 
 
-def _hooked(*layers: Module | None) -> bool:
-    return any(layer is not None and layer._is_hooked() for layer in layers)
+def _hooked(norm: Module, act: Module | None) -> bool:
+    return norm._is_hooked() or (act is not None and act._is_hooked())
 
 
 def folded(conv: Any, norm: Any) -> Weights | None:
     """Return weight and bias of both as one, kept beside the weight until a number changes; None if they overflow."""
     mean, var, weight, bias = norm.running_mean, norm.running_var, norm.weight, norm.bias
-    rows = [each.data for each in (mean, var, weight, bias, conv.bias) if each is not None]
-    numbers = [row.tobytes() for row in rows]  # quicker to compare than arrays
-    key = ("folded", norm.eps, weight is None, bias is None)
-    kept = conv.weight.cache.get(key)
-    if kept is not None and kept[0] == numbers:
+    # Anybody may write to running statistics; as bytes they are quicker to compare than as arrays.
+    now = (norm.eps, _written(weight), _written(bias), _written(conv.bias), mean.data.tobytes(), var.data.tobytes())
+    kept = conv.weight.cache.get("folded")
+    if kept is not None and kept[0] == now:
         return kept[1]
     dtype = conv.weight.dtype
-    if any(row.dtype != dtype for row in rows):
+    if any(each is not None and each.dtype != dtype for each in (mean, var, weight, bias, conv.bias)):
         return None
     with np.errstate(all="ignore"):
         scale = (1 / np.sqrt(var.data + norm.eps)).astype(dtype)
@@ -105,5 +105,10 @@ def folded(conv: Any, norm: Any) -> Weights | None:
     if not (np.isfinite(whole).all() and np.isfinite(shift).all()):
         return None
     found = Parameter(whole, requires_grad=False), shift
-    conv.weight.cache[key] = (numbers, found)
+    conv.weight.cache["folded"] = (now, found, (weight, bias, conv.bias))  # held, so that their numbers stay theirs
     return found
+
+
+def _written(parameter: Parameter | None) -> tuple[int, int] | None:
+    """Which parameter this is, and how often it was written to."""
+    return None if parameter is None else (id(parameter), parameter.version)
