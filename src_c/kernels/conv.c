@@ -46,7 +46,8 @@ enum {
   PIECE_PRODUCTS = 1 << 20, /* multiply-adds of a small job's piece, about 12 us, */
   LARGE_PIECE = 1 << 24,    /* and of a large one's: fewer halos are copied */
   PIECES = 8,
-  MOST_PIECES = 64
+  MOST_PIECES = 64,
+  FEW_TILES = 8
 };
 
 /* How many pieces a job of `work` multiply-adds is cut into. */
@@ -226,6 +227,7 @@ static void product_piece(void *context, ptrdiff_t piece, int worker) {
 
   const ptrdiff_t products = merged_taps * p->in_channels;
   const ptrdiff_t first_channel = group * p->out_channels;
+  fc_ahead ahead;
   fc_tile tile = {.a = band.base,
                   .segment = segment,
                   .segments = segments,
@@ -249,7 +251,11 @@ static void product_piece(void *context, ptrdiff_t piece, int worker) {
       tile.bias = p->bias ? p->bias + first_channel + column : NULL;
       tile.c = out + column;
       tile.add = added(p->add, &p->out, tile.c);
-      tile.ahead = merged_taps == 1 && panel == chunk * p->panels_a_piece;
+      /* The pixels of the next tile, while they are new; then, where few tiles are a panel's, the next weights. */
+      const int new_pixels = panel == chunk * p->panels_a_piece;
+      const ptrdiff_t tiles = ceil_div(here, FC_MR);
+      ahead = (fc_ahead){tile.b + products * tile.b_step, new_pixels ? 0 : tile.b_step / tiles};
+      tile.ahead = merged_taps == 1 && (new_pixels || tiles <= FEW_TILES) ? &ahead : NULL;
       /* One vector: tiles that do not cross image rows are the faster ones (even_sums). */
       const ptrdiff_t run = tile.columns <= VL && columns >= FC_MANY_ROWS ? columns : here;
       for (ptrdiff_t i = 0; i < here; i += run)

@@ -10,6 +10,12 @@
 
 enum { FC_PANEL = FC_NV * VL }; /* columns of a full panel */
 
+/* Memory that is needed soon. With every product a line of it is fetched, the next one `step` elements further. */
+typedef struct {
+  const real *at;
+  ptrdiff_t step; /* 0: the rows after the tile, wherever those are */
+} fc_ahead;
+
 typedef struct {
   const real *a;
   const ptrdiff_t *a_row, *segment;
@@ -24,7 +30,7 @@ typedef struct {
   const real *add;   /* added to C, laid out as C is, or NULL; for rows side by side `accumulate` */
   int accumulate;    /* for rows side by side: add to what C holds */
   int resume;        /* for other rows: the sums go on from what C holds */
-  int ahead;         /* rows at equal distances: those after the tile are not in a near cache, fetch them meanwhile */
+  fc_ahead *ahead;   /* what is in no near cache and to be fetched meanwhile, or NULL; for rows at equal distances */
   int clamp;
   real low, high;
 } fc_tile;
@@ -64,12 +70,17 @@ FC_INLINE void even_step(const int rows, const int vectors, const real *const *f
 FC_INLINE void even_sums(const int rows, const int vectors, const int ahead, const fc_tile *t, const real *const *a,
                          ptrdiff_t distance, vec sum[][FC_NV]) {
   const real *b = t->b, *from[FC_MR / 3 + 1];
-  const ptrdiff_t b_step = t->b_step, step = ahead ? rows * distance / t->length : 0; /* a line a product, about */
+  const ptrdiff_t b_step = t->b_step;
+  const real *next = NULL;
+  ptrdiff_t step = 0;
+  if (ahead) {
+    next = t->ahead->step ? t->ahead->at : a[0] + t->segment[0] + rows * distance;
+    step = t->ahead->step ? t->ahead->step : rows * distance / t->length; /* a line a product, about */
+  }
   for (ptrdiff_t s = 0; s < t->segments; s++) {
     FC_UNROLL(8)
     for (int i = 0; 3 * i < rows; i++) from[i] = a[3 * i] + t->segment[s];
     ptrdiff_t k = t->length;
-    const real *next = from[0] + rows * distance;
     for (; k > 1; k -= 2) {
       if (ahead) {
         __builtin_prefetch(next, 0, 2);
@@ -88,6 +99,7 @@ FC_INLINE void even_sums(const int rows, const int vectors, const int ahead, con
     }
     b += t->b_skip;
   }
+  if (ahead) t->ahead->at = next;
 }
 
 FC_INLINE void tile_body(const int rows, const int vectors, const fc_tile *t, const ptrdiff_t *a_row,
