@@ -67,7 +67,10 @@ class TwinNetwork:
             return function, [self.values[node.inputs[0]]], {"shape": node.output.shape}
         twin = getattr(reference, node.op)
         known = inspect.signature(twin).parameters
-        several = any(isinstance(argument, list) for argument in node.arguments.values())
+        several = any(
+            isinstance(argument, list | tuple) and any(isinstance(each, Value) for each in argument)
+            for argument in node.arguments.values()
+        )
         arrays = [self.values[value] for value in node.inputs]
         options = {key: value for key, value in node.attributes.items() if key in known}
         if not several:  # by position, as the twins have their own names for arrays
