@@ -5,6 +5,7 @@ import pytest
 
 from fastconv import Parameter, Tensor, errors, lr_scheduler, optim
 from fastconv.data import transforms
+from fastconv.layers._listed import Listed
 
 
 def test_kinds():
@@ -41,6 +42,10 @@ class NoUpdate(optim.Optimizer):
     pass
 
 
+class NoPart(Listed):
+    pass
+
+
 class NoApply(transforms.RandomTransform):
     pass
 
@@ -54,3 +59,5 @@ def test_a_subclass_is_told_what_it_lacks():
         NoRate(optim.SGD([weight], lr=0.1))
     with pytest.raises(NotImplementedError, match="NoApply defines no apply"):
         NoApply()(np.ones((1, 1, 4, 4), np.float32))
+    with pytest.raises(NotImplementedError, match="NoPart defines no _part"):
+        NoPart()[:0]
