@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -152,11 +154,26 @@ def test_any_geometry(data):
     np.testing.assert_allclose(out, reference.avg_pool2d(x, kernel, stride, padding, ceil_mode, counted), rtol=1e-6)
 
 
+@pytest.mark.parametrize("channels", [1, 15, 64, 67, 131])
+def test_three_by_three_in_every_geometry(each_isa, channels):
+    for h, w, stride, padding, ceil_mode in itertools.product((1, 2, 5, 8), (1, 3, 6), (1, 2), (0, 1), (False, True)):
+        if min(h, w) + 2 * padding < 3:
+            continue
+        x = smallints(2, channels, h, w, dtype=np.float32)
+        given = Tensor(x, requires_grad=True)
+        options = (3, stride, padding, 1, ceil_mode)
+        out = F.max_pool2d(given, *options)
+        grad = smallints(*out.shape, seed=1, dtype=np.float32)
+        out.backward(grad)
+        np.testing.assert_array_equal(out.detach(), reference.max_pool2d(x, *options))
+        np.testing.assert_array_equal(given.grad, reference.max_pool2d_grad(grad, x, *options))
+
+
 # ---- special values
 
 
 @pytest.mark.parametrize("options", [(2,), (3, 2, 1), (3, 1, 1)])
-@pytest.mark.parametrize("channels", [1, 5, 16, 19])
+@pytest.mark.parametrize("channels", [1, 5, 16, 19, 64, 83])
 def test_nan_and_infinity(each_isa, options, channels):
     for dtype in DTYPES:
         x = smallints(2, channels, 6, 6, dtype=dtype)

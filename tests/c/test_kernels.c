@@ -237,6 +237,12 @@ static void test_pooling(void) {
     try_max_pool2d(&w, 0, special(140 * channels, channels));
     try_avg_pool2d(&w, 0);
   }
+  for (int i = 0; i < 64; i++) { /* GoogLeNet's kind, too; some channels more than four vectors */
+    const ptrdiff_t c = (i / 8 + 1) * lanes - below(lanes), stride = 1 + i % 2, pad = i / 2 % 2, h = 3 + below(5);
+    const ptrdiff_t out = outputs(h, 3, stride, pad, 1);
+    try_max_pool2d(&(fc_window){1, h, h, c, 3, 3, out, out, stride, stride, pad, pad, 1, 1, FC_ZEROS}, 0,
+                   special(h * h * c, i));
+  }
   const fc_window wide = {1, 30, 31, 5, 17, 18, 14, 14, 1, 1, 0, 0, 1, 1, FC_ZEROS}; /* winners of two bytes */
   try_max_pool2d(&wide, 0, whole(30 * 31 * 5));
 }
