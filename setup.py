@@ -109,7 +109,7 @@ class BuildKernels(build_ext):
         self.compiler.linker_so = without_unwanted(self.compiler.linker_so)
         link = self.compiler.link_shared_object
         with ThreadPoolExecutor(max_workers=processors()) as pool:
-            compiling = [pool.submit(compile_unit, unit) for unit in stale]
+            compiling = [pool.submit(compile_unit, unit) for unit in reversed(stale)]  # what takes longest first
 
             def link_when_compiled(*arguments, **options):
                 for unit in compiling:
