@@ -172,3 +172,11 @@ def test_twin_of_stack(dim):
     out.backward(grad)
     for x, expected in zip(given, reference.stack_grad(grad, *arrays, dim=dim), strict=True):
         assert np.array_equal(x.grad, expected)
+
+
+def test_cat_of_nothing_with_anything():
+    empty, image = np.empty(0), np.ones((2, 3, 4, 4))
+    check_op(lambda *a: F.cat(a, 1), lambda a, b, c: np.concatenate((a, c), 1), [image, empty, image], isas=ONE)
+    assert F.cat([empty, empty]).shape == (0,)
+    with pytest.raises(ShapeError, match=r"tensors\[2\]"):
+        F.cat([empty, image, image[:1]], 1)

@@ -203,11 +203,10 @@ def getitem(input: Any, index: Any) -> Tensor:
 
 
 def cat(tensors: Sequence[Any], dim: int = 0, *, out: np.ndarray | None = None) -> Tensor:
-    """Join tensors along an axis; the other lengths must agree.
+    """Join tensors along an axis; the other lengths must agree. Tensors of shape (0,) add nothing and fit anywhere.
 
     The result is `out` if that is given, and a tensor that lies in its place of `out` already is not copied: who adds
-    to ``out[:, :8]`` what belongs into ``out[:, 8:]`` copies that alone. Nobody else may write to `out` before the
-    way back.
+    to ``out[:, :8]`` what belongs into ``out[:, 8:]`` copies that alone. Until the way back `out` is not to be written.
 
     Examples
     --------
@@ -215,22 +214,25 @@ def cat(tensors: Sequence[Any], dim: int = 0, *, out: np.ndarray | None = None) 
     tensor([1., 2., 3.])
     """
     arrays = _arrays("cat", tensors)
-    axis = checks.axis(dim, arrays[0].ndim, "cat")
-    first = arrays[0]
+    first = next((x for x in arrays if x.shape != (0,)), arrays[0])
+    axis = checks.axis(dim, first.ndim, "cat")
     for i, x in enumerate(arrays):
-        rest = x.shape[:axis] + x.shape[axis + 1 :]
-        if not x.ndim or x.ndim != first.ndim or rest != first.shape[:axis] + first.shape[axis + 1 :]:
+        found, fitting = ((each.ndim, each.shape[:axis] + each.shape[axis + 1 :]) for each in (x, first))
+        if not x.ndim or (found != fitting and x.shape != (0,)):
             raise ShapeError(
                 f"cat: tensors[{i}] of shape {x.shape} does not fit {first.shape} along dim {axis}; "
                 "all other lengths must be equal: give branches one stride, and padding that keeps sizes"
             )
+    ends = np.cumsum([x.shape[axis] if x.ndim == first.ndim else 0 for x in arrays])
+    shape, shapes = (*first.shape[:axis], int(ends[-1]), *first.shape[axis + 1 :]), [x.shape for x in arrays]
     if tracing():
-        shape = list(first.shape)
-        shape[axis] = sum(x.shape[axis] for x in arrays)
         return traced("cat", locals(), shape, first.dtype)
-    ends = np.cumsum([x.shape[axis] for x in arrays])
-    joint = joined(arrays, axis, (*first.shape[:axis], int(ends[-1]), *first.shape[axis + 1 :]), out)
-    return record(joint, lambda grad: np.split(grad, ends[:-1], axis), tensors)
+    joint = joined([x for x in arrays if x.ndim == first.ndim], axis, shape, out)
+
+    def backward(grad: np.ndarray) -> list[np.ndarray]:
+        return [part.reshape(own) for part, own in zip(np.split(grad, ends[:-1], axis), shapes, strict=True)]
+
+    return record(joint, backward, tensors)
 
 
 def concat(tensors: Sequence[Any], dim: int = 0) -> Tensor:
