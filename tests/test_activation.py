@@ -204,6 +204,22 @@ def test_wrong_options():
         F.leaky_relu(x, "0.1")
 
 
+@pytest.mark.parametrize("name", ALONG)
+def test_along_an_axis_in_another_dtype(name):
+    """Scores are converted first: all digits of the wider type count, and the gradient has the scores' own."""
+    x = Tensor(3 * randn(4, 5, dtype=np.float32), requires_grad=True)
+    out = getattr(F, name)(x, 1, dtype="float64")
+    assert out.dtype == np.float64
+    np.testing.assert_allclose(out.detach(), getattr(reference, name)(x.detach().numpy().astype(float), 1), rtol=1e-14)
+    out.backward(np.ones((4, 5)))
+    assert x.grad.dtype == np.float32
+    whole = getattr(x, name)(0, dtype=np.float32)
+    np.testing.assert_array_equal(whole.detach(), getattr(F, name)(x, 0).detach())
+    assert getattr(F, name)(np.arange(3), 0, dtype=np.float32).dtype == np.float32
+    with pytest.raises(TypeError, match=f"{name}: dtype must be float32 or float64, got"):
+        getattr(F, name)(x, 0, dtype=np.int32)
+
+
 def test_methods():
     x = Tensor(randn(2, 5))
     for name in ("relu", "sigmoid", "tanh"):

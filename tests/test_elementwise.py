@@ -39,6 +39,39 @@ def test_binary(name, shapes):
     )
 
 
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [("add", {"alpha": -2}), ("sub", {"alpha": 0.5}), *(("div", {"rounding_mode": m}) for m in ("trunc", "floor"))],
+)
+@pytest.mark.parametrize("shapes", SHAPES)
+def test_options(shapes, name, options):
+    x, y = np.asarray(5 * randn(*shapes[0])), randn(*shapes[1], seed=1)
+    y += np.where(y < 0, -0.5, 0.5)
+    op, twin, grad = getattr(F, name), getattr(reference, name), getattr(reference, f"{name}_grad")
+    check_op(op, twin, [x, y], grad, isas=ONE, exact_layouts=False, **options)
+
+
+def test_whole_quotients_of_integers():
+    x, y = np.array([7, -7, 7, -7, 6, -6, 0]), np.array([2, 2, -2, -2, 3, 3, 5])
+    for mode, expected in (("trunc", [3, -3, -3, 3, 2, -2, 0]), ("floor", [3, -4, -4, 3, 2, -2, 0])):
+        out = F.div(x, y, rounding_mode=mode)
+        assert out.dtype == np.int64
+        np.testing.assert_array_equal(out, expected)
+    with pytest.raises(ZeroDivisionError, match="div: an integer is divided by zero"):
+        F.div(x, 0, rounding_mode="floor")
+    np.testing.assert_array_equal(F.div([1.0, -1.0], 0, rounding_mode="trunc"), [np.inf, -np.inf])
+
+
+def test_options_that_are_refused():
+    with pytest.raises(ValueError, match="rounding_mode must be 'trunc', 'floor' or None, got 'round'"):
+        F.div([1.0], 2.0, rounding_mode="round")
+    for bad in ("2", [1, 2], None):
+        with pytest.raises(TypeError, match="add: alpha"):
+            F.add([1.0], [2.0], alpha=bad)
+    with pytest.raises(TypeError, match="sub: alpha"):
+        F.sub([1.0], [2.0], alpha=np.ones(2))
+
+
 @pytest.mark.parametrize("shapes", SHAPES)
 def test_pow(shapes):
     x, y = np.asarray(np.abs(randn(*shapes[0])) + 0.5), randn(*shapes[1], seed=1)

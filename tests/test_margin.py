@@ -43,6 +43,24 @@ def test_multi_margin_loss(options, reduction):
     )
 
 
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+def test_multi_margin_loss_of_a_single_score(reduction):
+    """One class: there is no other to be better than."""
+    x = Tensor(np.float32(3.0), requires_grad=True)
+    for target in (0, [0]):
+        out = F.multi_margin_loss(x, target, weight=np.ones(1, np.float32), reduction=reduction)
+        assert out.shape == ()
+        assert out.item() == 0
+        x.grad = None
+        out.backward()
+        assert x.grad.shape == ()
+        assert x.grad.item() == 0
+    with pytest.raises(ValueError, match="class numbers from 0 to 0, got 1"):
+        F.multi_margin_loss(x, 1)
+    with pytest.raises(ShapeError, match="map_loss: input must be"):
+        F.map_loss(x, 0)
+
+
 def test_multi_margin_loss_with_weights():
     x, weight = randn(5, 4), np.array([1.0, 2, 3, 4])
     plain = F.multi_margin_loss(x, LABELS, reduction="none").numpy()
@@ -89,7 +107,7 @@ def test_wrong_arguments(name):
             op(np.zeros((2, 4)), np.array([0, bad]))
     with pytest.raises(TypeError, match="integer class numbers"):
         op(np.zeros((2, 4)), np.zeros(2))
-    for shape, labels in (((2, 4), (3,)), ((2, 0), (2,)), ((2, 3, 4), (2, 4)), ((), ())):
+    for shape, labels in (((2, 4), (3,)), ((2, 0), (2,)), ((2, 3, 4), (2, 4)), ((), (2,))):
         with pytest.raises(ShapeError, match=f"{name}: input must be"):
             op(np.zeros(shape), np.zeros(labels, np.int64))
     with pytest.raises(ValueError, match="reduction"):

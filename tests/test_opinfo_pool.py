@@ -14,7 +14,7 @@ torch = pytest.importorskip("torch")
 NAMES = [
     *(f"{kind}_pool{axes}d" for kind in ("max", "avg", "adaptive_max", "adaptive_avg") for axes in (1, 2, 3)),
     *(f"max_unpool{axes}d" for axes in (1, 2, 3)),
-    *("channel_shuffle", "interpolate", "pad", "pixel_shuffle", "pixel_unshuffle"),
+    *("channel_shuffle", "interpolate", "pad", "pixel_shuffle", "pixel_unshuffle", "unfold"),
 ]
 LIMITS = {"float32": 1e-4, "float64": 1e-6}
 STEPS = {"max_pool1d": 12, "max_pool2d": 12, "max_pool3d": 12}  # samples are many, and every so many of them will do

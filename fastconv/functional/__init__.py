@@ -18,6 +18,7 @@ from fastconv.functional import (
     padding,
     patches,
     pool,
+    probability,
     rearrange,
     recompute,
     rectifier,
@@ -49,6 +50,7 @@ from fastconv.functional.norm_pool import *  # noqa: F403
 from fastconv.functional.padding import *  # noqa: F403
 from fastconv.functional.patches import *  # noqa: F403
 from fastconv.functional.pool import *  # noqa: F403
+from fastconv.functional.probability import *  # noqa: F403
 from fastconv.functional.rearrange import *  # noqa: F403
 from fastconv.functional.recompute import *  # noqa: F403
 from fastconv.functional.rectifier import *  # noqa: F403
@@ -79,6 +81,7 @@ __all__ = [
     *norm.__all__,
     *patches.__all__,
     *pool.__all__,
+    *probability.__all__,
     *rearrange.__all__,
     *rectifier.__all__,
     *response.__all__,

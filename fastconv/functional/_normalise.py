@@ -66,7 +66,7 @@ def normalise(
 
     def backward(grad: np.ndarray) -> tuple[np.ndarray | None, ...]:
         grad_x = _kernels.empty_channels_last(images.shape, images.dtype) if needed[0] else None
-        grad_w, grad_b = (np.zeros(shape[1], images.dtype) if need else None for need in needed[1:3])
+        grad_w, grad_b = (np.zeros(images.shape[1], images.dtype) if need else None for need in needed[1:3])
         grad_r = grad
         if images.size:
             given = _kernels.pixels(_images(grad))
@@ -83,8 +83,11 @@ def normalise(
 
 
 def _images(x: np.ndarray) -> np.ndarray:
-    """A view (N, C, H, W) of data with up to three axes of pixels; a copy only where memory is in another order."""
+    """A view (N, C, H, W) of data with up to three axes of pixels; a copy only where memory is in another order.
+
+    What has a single axis is empty: no images without channels.
+    """
     if x.ndim == 4:
         return x
-    n, channels, *size = x.shape
+    n, channels, *size = x.shape if x.ndim > 1 else (0, 0)
     return x.reshape(n, channels, *((1, 1, *size)[-2:] if len(size) < 2 else (size[0] * size[1], size[2])))

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from fastconv import checks
 from fastconv.arrays import F32
 from fastconv.autograd import as_array, needs_grad, record
 from fastconv.functional._broadcast import apply, operands, sum_to, traced_broadcast
@@ -38,14 +39,16 @@ __all__ = [
 ]
 
 
-def add(input: Any, other: Any) -> Tensor:
-    """Return ``input + other``.
+def add(input: Any, other: Any, *, alpha: float = 1) -> Tensor:
+    """Return ``input + alpha * other``.
 
     Examples
     --------
     >>> add([1.0, 2.0], 0.5)
     tensor([1.5, 2.5])
     """
+    if type(alpha) is not int or alpha != 1:
+        other, alpha = _times("add", other, alpha), 1
     x, y = operands("add", input, other)
     if tracing():
         return traced_broadcast("add", locals(), x, y)
@@ -59,8 +62,10 @@ def add(input: Any, other: Any) -> Tensor:
     return record(out, backward, (input, other))
 
 
-def sub(input: Any, other: Any) -> Tensor:
-    """Return ``input - other``."""
+def sub(input: Any, other: Any, *, alpha: float = 1) -> Tensor:
+    """Return ``input - alpha * other``."""
+    if type(alpha) is not int or alpha != 1:
+        other, alpha = _times("sub", other, alpha), 1
     x, y = operands("sub", input, other)
     if tracing():
         return traced_broadcast("sub", locals(), x, y)
@@ -72,6 +77,11 @@ def sub(input: Any, other: Any) -> Tensor:
         return sum_to(grad, x_shape) if need_x else None, -sum_to(grad, y_shape) if need_y else None
 
     return record(out, backward, (input, other))
+
+
+def _times(op: str, other: Any, alpha: Any) -> Tensor:
+    checks.number(alpha, op, "alpha")
+    return mul(other, alpha)
 
 
 def mul(input: Any, other: Any) -> Tensor:
@@ -91,8 +101,19 @@ def mul(input: Any, other: Any) -> Tensor:
     return record(out, backward, (input, other))
 
 
-def div(input: Any, other: Any) -> Tensor:
-    """Return ``input / other``; integers become float32."""
+def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
+    """Return ``input / other``; integers become float32.
+
+    With `rounding_mode` "trunc" the quotient is rounded towards zero, with "floor" downwards; integers stay integers
+    then, and nothing has a gradient but zero.
+
+    Examples
+    --------
+    >>> div([-7.0, 7.0], 2.0, rounding_mode="trunc")
+    tensor([-3.,  3.])
+    """
+    if rounding_mode is not None:
+        return _rounded(input, other, rounding_mode)
     x, y = operands("div", input, other)
     if tracing():
         return traced_broadcast("div", locals(), x, y, x.dtype if x.dtype.kind == "f" else F32)
@@ -106,6 +127,24 @@ def div(input: Any, other: Any) -> Tensor:
         return sum_to(grad_x, x.shape) if need_x else None, sum_to(-grad_x * x / y, y.shape) if need_y else None
 
     return record(out, backward, (input, other))
+
+
+def _rounded(input: Any, other: Any, rounding_mode: str) -> Tensor:
+    """The quotient as a whole number."""
+    if rounding_mode not in ("trunc", "floor"):
+        raise ValueError(f"div: rounding_mode must be 'trunc', 'floor' or None, got {rounding_mode!r}")
+    x, y = operands("div", input, other)
+    if tracing():
+        return traced_broadcast("div", locals(), x, y)
+    if x.dtype.kind != "f" and not np.all(y):
+        raise ZeroDivisionError("div: an integer is divided by zero; convert to float32, which has inf and nan")
+    if rounding_mode == "trunc" and x.dtype.kind == "f":
+        out = np.trunc(apply("div", np.true_divide, x, y))
+    else:
+        out = apply("div", np.floor_divide, x, y)
+        if rounding_mode == "trunc":  # one more where the floor of a negative quotient left a rest
+            out = out + ((out < 0) & (out * y != x))
+    return record(out, lambda grad: (np.zeros_like(x), np.zeros_like(y)), (input, other))
 
 
 def pow(input: Any, exponent: Any) -> Tensor:

@@ -10,7 +10,7 @@ from fastconv import _kernels, checks
 from fastconv.autograd import as_array, needs_grad, record
 from fastconv.errors import ShapeError
 from fastconv.functional._reduction import REDUCTIONS, reduction_of
-from fastconv.functional.activation import from_rows, rows_along
+from fastconv.functional.probability import from_rows, rows_along
 from fastconv.tensor import Tensor, array_of
 from fastconv.tracing import traced, tracing
 

@@ -67,7 +67,7 @@ def multi_margin_loss(
     Parameters
     ----------
     input : Tensor or array_like
-        Scores, (N, C) or (C,), float32 or float64.
+        Scores, (N, C), (C,) or, of a single class, (); float32 or float64.
     target : Tensor or array_like of int
         Class numbers, (N,) or ().
     p : {1, 2}
@@ -92,7 +92,8 @@ def multi_margin_loss(
     """
     reduction = reduction_of("multi_margin_loss", size_average, reduce, reduction)
     op = "multi_margin_loss"
-    x, labels = _scores_and_labels(op, input, target)
+    scores = as_array(input, op, "input")
+    x, labels = _scores_and_labels(op, scores if scores.ndim else scores.reshape(1), target)
     margin = checks.number(margin, op, "margin")
     if p not in (1, 2):
         raise ValueError(f"{op}: p must be 1 or 2, got {p!r}")
@@ -109,7 +110,7 @@ def multi_margin_loss(
     losses = (short**p).sum(axis=1) * each
     slope = (2 * short if p == 2 else (short > 0).astype(x.dtype)) * each[:, None]
     np.put_along_axis(slope, index, -slope.sum(axis=1, keepdims=True), 1)
-    return _reduced(input, losses.reshape(labels.shape), slope.reshape(x.shape), reduction, len(rows))
+    return _reduced(input, losses.reshape(labels.shape), slope.reshape(scores.shape), reduction, len(rows))
 
 
 def map_loss(input: Any, target: Any, j: float = 0.1, reduction: str = "mean") -> Tensor:

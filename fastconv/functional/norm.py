@@ -39,7 +39,8 @@ def batch_norm(
     Parameters
     ----------
     input : Tensor or array_like
-        (N, C) or (N, C, ...) with up to three axes of pixels; float32 or float64.
+        (N, C) or (N, C, ...) with up to three axes of pixels; float32 or float64. (0,) is an empty batch without
+        channels.
     running_mean, running_var : Tensor or numpy.ndarray, optional
         (C,), of the dtype of `input`; overwritten while training. Needed when not training.
     weight, bias : Tensor or array_like, optional
@@ -79,12 +80,12 @@ def batch_norm(
             [ 1.]])
     """
     x = as_array(input, "batch_norm", "input")
-    channels = _channels("batch_norm", x)
+    channels = 0 if x.shape == (0,) else _channels("batch_norm", x)
     eps = checks.number(eps, "batch_norm", "eps", 0.0)
     momentum = checks.number(momentum, "batch_norm", "momentum")
-    kept = _kept("batch_norm", x, running_mean, running_var, training)
+    kept = _kept("batch_norm", x, channels, running_mean, running_var, training)
     parameters = parameters_of("batch_norm", x, (channels,), weight, bias)
-    count = x.size // channels
+    count = x.size // max(channels, 1)
     if not training and (kept[0] is None or kept[1] is None):
         raise ValueError("batch_norm: without training=True it needs running_mean and running_var")
     if training and count == 1:
@@ -154,7 +155,7 @@ def instance_norm(
     channels = _channels("instance_norm", x)
     eps = checks.number(eps, "instance_norm", "eps", 0.0)
     momentum = checks.number(momentum, "instance_norm", "momentum")
-    kept = _kept("instance_norm", x, running_mean, running_var, use_input_stats)
+    kept = _kept("instance_norm", x, channels, running_mean, running_var, use_input_stats)
     parameters = parameters_of("instance_norm", x, (channels,), weight, bias)
     count = math.prod(x.shape[2:])
     if not use_input_stats and (kept[0] is None or kept[1] is None):
@@ -245,7 +246,7 @@ def parameters_of(op: str, x: np.ndarray, shape: tuple[int, ...], weight: Any, b
     return found
 
 
-def _kept(op: str, x: np.ndarray, mean: Any, var: Any, written: bool) -> list[np.ndarray | None]:
+def _kept(op: str, x: np.ndarray, channels: int, mean: Any, var: Any, written: bool) -> list[np.ndarray | None]:
     """The arrays behind running values: the caller's own where they are to be written."""
     found: list[np.ndarray | None] = []
     for name, value in (("running_mean", mean), ("running_var", var)):
@@ -253,11 +254,12 @@ def _kept(op: str, x: np.ndarray, mean: Any, var: Any, written: bool) -> list[np
         found.append(array)
         if array is None:
             continue
-        if array.shape != x.shape[1:2]:
-            raise ShapeError(f"{op}: {name} must have shape {x.shape[1:2]}, one a channel, got {array.shape}")
+        if array.shape != (channels,):
+            raise ShapeError(f"{op}: {name} must have shape {(channels,)}, one a channel, got {array.shape}")
         checks.same_dtype(op, x, "input", array, name)
         own = value.data if isinstance(value, Tensor) else value
-        if written and not (isinstance(own, np.ndarray) and np.may_share_memory(own, array) and own.flags.writeable):
+        ours = isinstance(own, np.ndarray) and own.flags.writeable and np.may_share_memory(own, array)
+        if written and channels and not ours:
             raise TypeError(f"{op}: {name} is overwritten, so it must be a Buffer or a writable array")
     return found
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from fastconv.functional import activation, elementwise, reduce, shape
+from fastconv.functional import activation, elementwise, probability, reduce, shape
 from fastconv.tensor import Tensor
 
 __all__ = ["install"]
@@ -52,8 +52,10 @@ def install() -> None:
         _set(name, getattr(elementwise, name))
     for name in ("sum", "mean", "max", "min", "amax", "amin", "argmax", "argmin", "matmul"):
         _set(name, getattr(reduce, name))
-    for name in ("relu", "sigmoid", "tanh", "softmax", "log_softmax"):
+    for name in ("relu", "sigmoid", "tanh"):
         _set(name, getattr(activation, name))
+    for name in ("softmax", "log_softmax"):
+        _set(name, getattr(probability, name))
     for name in ("flatten", "transpose", "squeeze", "unsqueeze", "clone", "to"):
         _set(name, getattr(shape, name))
     _set("reshape", _variadic(shape.reshape))

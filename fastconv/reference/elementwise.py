@@ -40,20 +40,20 @@ def _like(grad: np.ndarray, x: np.ndarray) -> np.ndarray:
     return grad
 
 
-def add(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    return x + y
+def add(x: np.ndarray, y: np.ndarray, alpha: float = 1) -> np.ndarray:
+    return x + alpha * y
 
 
-def add_grad(grad: np.ndarray, x: np.ndarray, y: np.ndarray) -> Pair:
-    return _like(grad, x), _like(grad, y)
+def add_grad(grad: np.ndarray, x: np.ndarray, y: np.ndarray, alpha: float = 1) -> Pair:
+    return _like(grad, x), _like(alpha * grad, y)
 
 
-def sub(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    return x - y
+def sub(x: np.ndarray, y: np.ndarray, alpha: float = 1) -> np.ndarray:
+    return x - alpha * y
 
 
-def sub_grad(grad: np.ndarray, x: np.ndarray, y: np.ndarray) -> Pair:
-    return _like(grad, x), _like(-grad, y)
+def sub_grad(grad: np.ndarray, x: np.ndarray, y: np.ndarray, alpha: float = 1) -> Pair:
+    return _like(grad, x), _like(-alpha * grad, y)
 
 
 def mul(x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -64,11 +64,15 @@ def mul_grad(grad: np.ndarray, x: np.ndarray, y: np.ndarray) -> Pair:
     return _like(grad * y, x), _like(grad * x, y)
 
 
-def div(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    return x / y
+def div(x: np.ndarray, y: np.ndarray, rounding_mode: str | None = None) -> np.ndarray:
+    """The quotient; rounded towards zero ("trunc") or downwards ("floor"), it is flat almost everywhere."""
+    quotient = x / y
+    return quotient if rounding_mode is None else np.trunc(quotient) if rounding_mode == "trunc" else np.floor(quotient)
 
 
-def div_grad(grad: np.ndarray, x: np.ndarray, y: np.ndarray) -> Pair:
+def div_grad(grad: np.ndarray, x: np.ndarray, y: np.ndarray, rounding_mode: str | None = None) -> Pair:
+    if rounding_mode:
+        return np.zeros_like(x), np.zeros_like(y)
     return _like(grad / y, x), _like(-grad * x / y**2, y)
 
 
