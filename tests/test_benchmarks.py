@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,8 @@ from benchmarks.peers.cases import Case, Goal, conv
 from benchmarks.peers.cases_models import network_case
 from benchmarks.peers.contenders import LIBRARIES, Library
 from benchmarks.peers.groups import GROUPS
-from benchmarks.peers.runner import DifferentResult, Result, Timing, Work, WorkerError
+from benchmarks.peers.results import Result, Timing, combined
+from benchmarks.peers.runner import DifferentResult, Work, WorkerError
 
 TINY = conv("tiny", 1, 2, 4, 3, 3)
 
@@ -151,6 +153,34 @@ def test_a_result_has_medians_minima_and_the_best_peer() -> None:
     assert result.metric("peak") == pytest.approx(TINY.flops / 3e-3 / 1e9)
 
 
+def test_several_starts_have_one_result() -> None:
+    """The median of each contender over processes, each with its own luck."""
+    found = [
+        Result("g", TINY, 2, [Timing("ours", "", a, a / 2), Timing("pytorch", "", b, b / 2)], peak=p)
+        for a, b, p in ((2.0, 3.0, 5.0), (9.0, 4.0, 4.0), (1.0, 3.5, 6.0))
+    ]
+    found[1].failed = {"openvino": "none left"}
+    one = combined(found)
+    assert one.timings == [Timing("ours", "", 2.0, 0.5), Timing("pytorch", "", 3.5, 1.5)]
+    assert (one.group, one.case, one.threads, one.peak, one.failed) == ("g", TINY, 2, 6.0, {"openvino": "none left"})
+
+
+def test_every_start_has_processes_of_its_own(monkeypatch) -> None:
+    processes: list[str] = []
+
+    @contextmanager
+    def stubs(names, threads, compiled):
+        processes.extend(names)
+        yield [Stub(name, seconds=len(processes) * 1e-3) for name in names]
+
+    monkeypatch.setattr(runner, "processes", stubs)
+    told: list[str] = []
+    (result,), _ = runner.run([Work("g", [TINY], ["ours"])], [1], 1, 1.0, starts=3, progress=told.append)
+    assert processes == ["ours"] * 3
+    assert told[-1] == "g 1/1, threads 1, start 3/3: tiny"
+    assert result.timings == [Timing("ours", "", 4e-3, 1.5e-3)]  # asking for the version takes a turn too
+
+
 def test_a_different_result_ends_the_run() -> None:
     with pytest.raises(DifferentResult, match=r"tiny: result 0 of NumPy is 1\.0e-03"):
         runner.measure("g", TINY, [Stub("ours"), Stub("twin", value=1.001)], threads=1, rounds=1, seconds=1.0)
@@ -181,7 +211,9 @@ def test_a_missing_peer_is_named_and_left_out(monkeypatch, capsys) -> None:
     assert "PyTorch is left out: no no_such_module" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("arguments", [["nothing"], ["conv", "--only", "nothing"], ["--threads", "0"]])
+@pytest.mark.parametrize(
+    "arguments", [["nothing"], ["conv", "--only", "nothing"], ["--threads", "0"], ["--starts", "0"]]
+)
 def test_wrong_usage_is_refused(arguments, capsys) -> None:
     with pytest.raises(SystemExit) as stopped:
         main(arguments)

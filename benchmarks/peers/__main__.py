@@ -30,6 +30,11 @@ def _counts(text: str) -> list[int]:
     return counts
 
 
+def _count(text: str) -> int:
+    (count,) = _counts(text)
+    return count
+
+
 def parser() -> argparse.ArgumentParser:
     """Return the command line's options."""
     options = argparse.ArgumentParser("python -m benchmarks.peers", description="Time fastconv and other libraries.")
@@ -38,7 +43,10 @@ def parser() -> argparse.ArgumentParser:
     )
     options.add_argument("--threads", type=_counts, default=[1, 2], help="numbers of threads; default: 1,2")
     options.add_argument("--only", default="", metavar="TEXT", help="only cases whose name contains this")
-    options.add_argument("--rounds", type=int, default=20, help="turns of each contender; default: %(default)s")
+    options.add_argument("--rounds", type=_count, default=20, help="turns of each contender; default: %(default)s")
+    options.add_argument(
+        "--starts", type=_count, default=1, help="do it so often with new processes; default: %(default)s"
+    )
     options.add_argument("--seconds", type=float, default=0.01, help="length of a turn; default: %(default)s")
     options.add_argument(
         "--contenders",
@@ -82,6 +90,7 @@ def main(arguments: list[str]) -> int:
             options.threads,
             options.rounds,
             options.seconds,
+            starts=options.starts,
             compiled=options.compile,
             memory=options.memory,
             progress=tell,

@@ -11,7 +11,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ import numpy as np
 
 from benchmarks.peers.cases import Case
 from benchmarks.peers.contenders import LIBRARIES
+from benchmarks.peers.results import Result, Timing, combined
 
 ROOT = Path(__file__).resolve().parents[2]
 TOLERANCE = 2e-5  # relative to the largest value of a result, because sums of products cancel
@@ -83,58 +84,6 @@ class Process:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-
-
-@dataclass
-class Timing:
-    """Seconds a call of one variant: the median of its turns' medians, and the shortest of all."""
-
-    contender: str
-    variant: str
-    median: float
-    min: float
-
-
-@dataclass
-class Result:
-    """A case's timings on a number of threads.
-
-    `peak` is in operations a second, 0 where a share of it says nothing; `memory` has the bytes of each contender and
-    variant, where they were measured.
-    """
-
-    group: str
-    case: Case
-    threads: int
-    timings: list[Timing] = field(default_factory=list)
-    peak: float = 0.0
-    failed: dict[str, str] = field(default_factory=dict)
-    memory: dict[tuple[str, str], int] = field(default_factory=dict)
-
-    def best(self, contenders: Iterable[str]) -> Timing | None:
-        """The fastest variant of these contenders."""
-        names = set(contenders)
-        return min((t for t in self.timings if t.contender in names), key=lambda t: t.median, default=None)
-
-    @property
-    def best_peer(self) -> Timing | None:
-        """The fastest of the other libraries."""
-        return self.best(name for name, library in LIBRARIES.items() if library.peer)
-
-    def metric(self, name: str) -> float | None:
-        """Return a figure that a `Goal` may name, None where it was not measured."""
-        if name == "memory":
-            least = min((n for (who, _), n in self.memory.items() if who != "ours"), default=None)
-            return least / self.memory["ours", ""] if least else None
-        ours = self.best(["ours"])
-        other = {"ratio": self.best_peer, "numpy": self.best(["twin"])}.get(name)
-        if ours is None:
-            return None
-        if name == "seconds":
-            return ours.median
-        if name == "peak":
-            return self.case.flops / ours.median / self.peak if self.peak else None
-        return other.median / ours.median if other else None
 
 
 def lacking(contenders: Iterable[str]) -> dict[str, list[str]]:
@@ -260,31 +209,38 @@ def run(
     rounds: int,
     seconds: float,
     *,
+    starts: int = 1,
     compiled: bool = False,
     memory: bool = False,
     progress: Callable[[str], None] = lambda text: None,
 ) -> tuple[list[Result], dict[str, str]]:
     """Time all work on each number of threads; return the results and the contenders' versions.
 
-    With `memory` the memory of training steps is measured instead.
+    All of it is done `starts` times with new processes, whose arrays lie elsewhere in memory: what a cache makes of
+    that lasts as long as a process. With `memory` the memory of training steps is measured instead.
     """
     results: list[Result] = []
     versions: dict[str, str] = {}
     names = list(dict.fromkeys(name for part in work for name in part.contenders))
     for count in threads:
-        first = len(results)
-        with processes(names, count, compiled) as started:
-            versions.update({process.contender: process.ask("version") for process in started})
-            for part in work:
-                team = [process for process in started if process.contender in part.contenders]
-                for number, case in enumerate(part.cases, 1):
-                    progress(f"{part.group} {number}/{len(part.cases)}, threads {count}: {case.name}")
-                    if memory:
-                        found = measure_memory(case, part.contenders, count)
-                        results.append(Result(part.group, case, count, memory=found))
-                    else:
-                        results.append(measure(part.group, case, team, count, rounds, seconds))
-        peak = max(result.peak for result in results[first:])
-        for result in results[first:]:
+        found: list[list[Result]] = []
+        for start in range(1, starts + 1):
+            found.append([])
+            with processes(names, count, compiled) as started:
+                versions.update({process.contender: process.ask("version") for process in started})
+                for part in work:
+                    team = [process for process in started if process.contender in part.contenders]
+                    for number, case in enumerate(part.cases, 1):
+                        again = f", start {start}/{starts}" if starts > 1 else ""
+                        progress(f"{part.group} {number}/{len(part.cases)}, threads {count}{again}: {case.name}")
+                        if memory:
+                            taken = measure_memory(case, part.contenders, count)
+                            found[-1].append(Result(part.group, case, count, memory=taken))
+                        else:
+                            found[-1].append(measure(part.group, case, team, count, rounds, seconds))
+        merged = [combined(each) for each in zip(*found, strict=True)]
+        peak = max(result.peak for result in merged)
+        for result in merged:
             result.peak = peak if result.case.flops else 0.0
+        results += merged
     return results, versions
