@@ -203,6 +203,29 @@ class Work:
     contenders: list[str]
 
 
+def _measure_all(
+    work: list[Work],
+    started: list[Process],
+    threads: int,
+    rounds: int,
+    seconds: float,
+    memory: bool,
+    about: str,
+    progress: Callable[[str], None],
+) -> list[Result]:
+    """Measure every case once, by these processes or, for memory, new ones; `about` is for the progress."""
+    results = []
+    for part in work:
+        team = [process for process in started if process.contender in part.contenders]
+        for number, case in enumerate(part.cases, 1):
+            progress(f"{part.group} {number}/{len(part.cases)}, {about}: {case.name}")
+            if memory:
+                results.append(Result(part.group, case, threads, memory=measure_memory(case, part.contenders, threads)))
+            else:
+                results.append(measure(part.group, case, team, threads, rounds, seconds))
+    return results
+
+
 def run(
     work: list[Work],
     threads: Iterable[int],
@@ -223,21 +246,12 @@ def run(
     versions: dict[str, str] = {}
     names = list(dict.fromkeys(name for part in work for name in part.contenders))
     for count in threads:
-        found: list[list[Result]] = []
+        found = []
         for start in range(1, starts + 1):
-            found.append([])
+            about = f"threads {count}" + (f", start {start}/{starts}" if starts > 1 else "")
             with processes(names, count, compiled) as started:
                 versions.update({process.contender: process.ask("version") for process in started})
-                for part in work:
-                    team = [process for process in started if process.contender in part.contenders]
-                    for number, case in enumerate(part.cases, 1):
-                        again = f", start {start}/{starts}" if starts > 1 else ""
-                        progress(f"{part.group} {number}/{len(part.cases)}, threads {count}{again}: {case.name}")
-                        if memory:
-                            taken = measure_memory(case, part.contenders, count)
-                            found[-1].append(Result(part.group, case, count, memory=taken))
-                        else:
-                            found[-1].append(measure(part.group, case, team, count, rounds, seconds))
+                found.append(_measure_all(work, started, count, rounds, seconds, memory, about, progress))
         merged = [combined(each) for each in zip(*found, strict=True)]
         peak = max(result.peak for result in merged)
         for result in merged:

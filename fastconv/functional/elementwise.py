@@ -107,6 +107,13 @@ def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
     With `rounding_mode` "trunc" the quotient is rounded towards zero, with "floor" downwards; integers stay integers
     then, and nothing has a gradient but zero.
 
+    Raises
+    ------
+    ValueError
+        If `rounding_mode` is something else.
+    ZeroDivisionError
+        If integers are rounded and one is divided by zero.
+
     Examples
     --------
     >>> div([-7.0, 7.0], 2.0, rounding_mode="trunc")

@@ -39,6 +39,8 @@ def softmax(input: Any, dim: int | None = None, *, dtype: Any = None) -> Tensor:
     ------
     ShapeError
         If there is no such axis.
+    TypeError
+        If `dtype` is neither.
 
     Examples
     --------
@@ -68,6 +70,8 @@ def log_softmax(input: Any, dim: int | None = None, *, dtype: Any = None) -> Ten
     ------
     ShapeError
         If there is no such axis.
+    TypeError
+        If `dtype` is neither.
 
     Examples
     --------
