@@ -30,6 +30,7 @@ __all__ = [
 
 _LONGEST_LINE = 25
 _LINE_CHANNELS = 64
+_SQUARE_CHANNELS = {3: 32, 5: 16}  # of kernels 3x3 and 5x5
 _FEWEST_TILES = 16
 _FEW = 8  # channels: several pixels share a vector
 
@@ -54,6 +55,8 @@ def _winograd_tile(where: Window) -> int:
     """Outputs an axis of the tile of fewest products: a line's are 6 for every part of 7 - tile taps."""
     if where.kernel == (3, 3):
         return 4
+    if where.kernel == (5, 5):
+        return 2
     axis = where.kernel.index(max(where.kernel))
     size, taps = -(-where.out_shape[2 + axis] // where.dilation[axis]), where.kernel[axis]
     return min((4, 3), key=lambda tile: -(-size // tile) * -(-taps // (7 - tile)))
@@ -65,9 +68,9 @@ def winograd_doubt(where: Window, channels: tuple[int, int], groups: int) -> str
     A dilated convolution is several of images that are smaller by the dilation; small groups fill vectors badly else.
     """
     line = min(where.kernel) == 1
-    least = _LINE_CHANNELS if line else 32 if groups == 1 else 16
-    if where.kernel != (3, 3) and not (line and 3 <= max(where.kernel) <= _LONGEST_LINE):
-        return f"the kernel is neither 3x3 nor a row or column of 3 to {_LONGEST_LINE}"
+    if where.kernel not in ((3, 3), (5, 5)) and not (line and 3 <= max(where.kernel) <= _LONGEST_LINE):
+        return f"the kernel is neither 3x3 nor 5x5 nor a row or column of 3 to {_LONGEST_LINE}"
+    least = _LINE_CHANNELS if line else _SQUARE_CHANNELS[where.kernel[0]] if groups == 1 else 16
     if where.stride != (1, 1):
         return "the stride is not 1"
     if min(channels) // groups < least:

@@ -5,7 +5,7 @@
  * tile. */
 
 enum {
-  LINEAR_DOT_BATCH = 8,
+  LINEAR_DOT_BATCH = 6,
   LINEAR_WEIGHTS = 1 << 13,
   SHARED_WEIGHTS = 1 << 17, /* so many stay in a second-level cache */
   DOT_ROWS = 4,
