@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import partial
+from itertools import takewhile
 from typing import Any, NamedTuple, cast
 
 import numpy as np
@@ -11,6 +13,7 @@ from fastconv import functional as F
 from fastconv._kernels import channels_last, copy_channels, empty_channels_last
 from fastconv.autograd import as_array, is_grad_enabled
 from fastconv.layers._fold import FOLLOWING, halves_of, normalised, normed
+from fastconv.layers._images import by_images, is_large, is_light
 from fastconv.layers.activation import ReLU
 from fastconv.layers.conv import Conv2d
 from fastconv.layers.linear import Linear
@@ -20,7 +23,7 @@ from fastconv.layers.pool import MaxPool2d
 from fastconv.tensor import wrap
 from fastconv.tracing import tracing
 
-__all__ = ["Step", "in_a_row", "run", "side_by_side", "steps_of"]
+__all__ = ["Step", "in_a_row", "run", "side_by_side", "steps_of", "with_shortcut"]
 
 
 class Step(NamedTuple):
@@ -64,29 +67,56 @@ def steps_of(layers: list[Module]) -> list[Step]:
     return steps
 
 
-def run(steps: list[Step], input: Any) -> Any:
-    """Return what the layers make of `input`, one after the other."""
-    for step in steps:
-        layer, relu, pool, norm = step
-        if norm is not None:
-            input = normed(layer, norm, input, relu)
-        elif relu is not None and type(layer) is BatchNorm2d:
-            input = normalised(layer, input, relu)
-        elif relu is None:
-            input = layer(input)
-        elif step.is_seen():
-            input = relu(layer(input))
-            input = input if pool is None else pool(input)
-        elif pool is None:
-            input = layer(input, activation="relu")
-        else:  # rectifying maxima is the same, and less
-            input = pool(layer(input), activation="relu")
+def run(steps: Sequence[Step], input: Any, residual: Any = None) -> Any:
+    """Return what the layers make of `input`, one after the other, and the `residual` added to it.
+
+    Several large images go through the first layers one by one, as far as those are small and their maps large: what
+    one layer writes the next one finds in a cache.
+    """
+    done = 0
+    while done < len(steps):
+        if done < len(steps) - 1 and is_large(input):
+            light = list(takewhile(is_light, steps[done:-1]))
+            if len(light) > 1 or (light and light[0].pool is not None):
+                input, more = by_images([partial(_run_step, step) for step in light], input)
+                done += more
+                continue
+        last = done == len(steps) - 1
+        input = _run_step(steps[done], input, residual if last else None)
+        done += 1
     return input
+
+
+def _run_step(step: Step, input: Any, residual: Any = None) -> Any:
+    layer, relu, pool, norm = step
+    if norm is not None:
+        return normed(layer, norm, input, relu, residual)
+    if relu is not None and type(layer) is BatchNorm2d:
+        return normalised(layer, input, relu, residual)
+    if residual is not None or relu is None:
+        x = layer(input)
+        if residual is not None:
+            x = x + residual
+        return x if relu is None else relu(x)
+    if step.is_seen():
+        x = relu(layer(input))
+        return x if pool is None else pool(x)
+    if pool is None:
+        return layer(input, activation="relu")
+    return pool(layer(input), activation="relu")  # rectifying maxima is the same, and less
 
 
 def in_a_row(layers: list[Module], input: Any) -> Any:
     """Return what layers in a row make of `input`; for modules that are no Sequential."""
     return run(steps_of(layers), input)
+
+
+def with_shortcut(layer: Module, input: Any, shortcut: Any) -> Any:
+    """Return ``layer(input) + shortcut``, the sum done by the last convolution inside where no hook would see it."""
+    steps = [] if tracing() else steps_of(row_of(layer))
+    if len(steps) < 2 or steps[-1].relu is not None or steps[-1].pool is not None:
+        return layer(input) + shortcut
+    return run(steps, input, shortcut)
 
 
 def row_of(module: Module) -> list[Module]:

@@ -22,6 +22,7 @@ from fastconv.layers import (
     SiLU,
     StochasticDepth,
 )
+from fastconv.layers._steps import with_shortcut
 from fastconv.models._blocks import SqueezeExcitation, conv_norm_act, normed
 from fastconv.models._network import Classifier, Network
 from fastconv.models._registry import register
@@ -58,8 +59,12 @@ class MBConv(Module):
 
     def forward(self, input: Any) -> Any:
         """Return maps of `width` channels."""
-        x = self.block(input)
-        return self.stochastic_depth(x) + input if hasattr(self, "stochastic_depth") else x
+        depth = getattr(self, "stochastic_depth", None)
+        if depth is None:
+            return self.block(input)
+        if depth.training or depth._is_hooked():
+            return depth(self.block(input)) + input
+        return with_shortcut(self.block, input, input)
 
 
 class EfficientNet(Classifier):

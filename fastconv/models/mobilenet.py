@@ -11,6 +11,7 @@ from typing import Any
 
 from fastconv import functional as F
 from fastconv.layers import AdaptiveAvgPool2d, BatchNorm2d, Conv2d, Dropout, Linear, Module, ReLU, ReLU6, Sequential
+from fastconv.layers._steps import with_shortcut
 from fastconv.models._blocks import conv_norm_act, normed
 from fastconv.models._network import Classifier, Network
 from fastconv.models._registry import register
@@ -81,8 +82,7 @@ class InvertedResidual(Module):
 
     def forward(self, input: Any) -> Any:
         """Return maps of `width` channels."""
-        x = self.conv(input)
-        return x + input if self.residual else x
+        return with_shortcut(self.conv, input, input) if self.residual else self.conv(input)
 
 
 class MobileNetV2(Classifier):

@@ -19,6 +19,7 @@ from fastconv.layers import (
     ReLU,
     Sequential,
 )
+from fastconv.layers._steps import with_shortcut
 from fastconv.models._blocks import SqueezeExcitation, conv_norm_act, make_divisible
 from fastconv.models._network import Classifier
 from fastconv.models._registry import register
@@ -81,8 +82,7 @@ class InvertedResidual(Module):
 
     def forward(self, input: Any) -> Any:
         """Return maps of `width` channels."""
-        x = self.block(input)
-        return x + input if self.residual else x
+        return with_shortcut(self.block, input, input) if self.residual else self.block(input)
 
 
 class MobileNetV3(Classifier):

@@ -9,7 +9,7 @@ from typing import Any
 
 from fastconv import functional as F
 from fastconv.layers import AdaptiveAvgPool2d, BatchNorm2d, Conv2d, Dropout, Linear, MaxPool2d, Module, ReLU, Sequential
-from fastconv.layers._steps import in_a_row
+from fastconv.layers._steps import in_a_row, with_shortcut
 from fastconv.models._blocks import normed
 from fastconv.models._network import Network
 from fastconv.models._registry import register
@@ -54,7 +54,7 @@ class Block(Module):
     def forward(self, input: Any) -> Any:
         """Return maps of `width` channels."""
         shortcut = normed(self.skip, self.skipbn, input) if hasattr(self, "skip") else input
-        return self.rep(input) + shortcut
+        return with_shortcut(self.rep, input, shortcut)
 
 
 class Xception(Network):
