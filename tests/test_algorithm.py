@@ -38,7 +38,10 @@ def assert_bits(a: Tensor, b: Tensor) -> None:
     [
         ((1, 64, 56, 56), (64, 64, 3, 3), {"padding": 1}, "winograd", "4 times fewer"),
         ((1, 64, 56, 56), (64, 64, 3, 3), {"padding": 1, "stride": 2}, "direct", "stride is not 1"),
-        ((1, 16, 56, 56), (64, 16, 3, 3), {}, "direct", "fewer than 32 channels"),
+        ((1, 16, 56, 56), (64, 16, 3, 3), {}, "winograd", "4 times fewer"),
+        ((1, 15, 56, 56), (64, 15, 3, 3), {}, "direct", "fewer than 16 channels"),
+        ((1, 16, 16, 16), (64, 16, 3, 3), {"padding": 1}, "direct", "fewer than 20000 products"),
+        ((8, 16, 16, 16), (64, 16, 3, 3), {"padding": 1}, "winograd", "4 times fewer"),
         ((1, 64, 9, 9), (64, 64, 3, 3), {}, "direct", "fewer than 16 tiles"),
         ((1, 64, 9, 9), (64, 64, 1, 1), {}, "direct", "matrix product"),
         ((1, 64, 9, 9), (64, 1, 3, 3), {"groups": 64}, "direct", "depthwise"),

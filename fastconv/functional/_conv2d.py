@@ -30,8 +30,9 @@ __all__ = [
 
 _LONGEST_LINE = 25
 _LINE_CHANNELS = 64
-_SQUARE_CHANNELS = {3: 32, 5: 16}  # of kernels 3x3 and 5x5
+_SQUARE_CHANNELS = 16
 _FEWEST_TILES = 16
+_FEWEST_PRODUCTS = 20_000  # tiles times input and output channels, where one of the latter is fewer than 32
 _FEW = 8  # channels: several pixels share a vector
 
 
@@ -70,7 +71,7 @@ def winograd_doubt(where: Window, channels: tuple[int, int], groups: int) -> str
     line = min(where.kernel) == 1
     if where.kernel not in ((3, 3), (5, 5)) and not (line and 3 <= max(where.kernel) <= _LONGEST_LINE):
         return f"the kernel is neither 3x3 nor 5x5 nor a row or column of 3 to {_LONGEST_LINE}"
-    least = _LINE_CHANNELS if line else _SQUARE_CHANNELS[where.kernel[0]] if groups == 1 else 16
+    least = _LINE_CHANNELS if line else _SQUARE_CHANNELS
     if where.stride != (1, 1):
         return "the stride is not 1"
     if min(channels) // groups < least:
@@ -81,6 +82,9 @@ def winograd_doubt(where: Window, channels: tuple[int, int], groups: int) -> str
     tiles = [-(-n // (m * d)) * d for n, m, d in zip(size, outputs, where.dilation, strict=True)]
     if batch * math.prod(tiles) < _FEWEST_TILES:
         return f"there are fewer than {_FEWEST_TILES} tiles of {' x '.join(map(str, outputs))} outputs"
+    few = where.kernel == (3, 3) and groups == 1 and min(channels) < 32
+    if few and batch * math.prod(tiles) * math.prod(channels) < _FEWEST_PRODUCTS:
+        return f"there are fewer than {_FEWEST_PRODUCTS} products of tiles, input and output channels"
     if math.prod(tiles) * math.prod(outputs) > (1.3 if line else 3.2) * math.prod(size):
         return "the tiles would be too large for the map"
     return "" if where.plain or where.padding_mode == 0 else "the dilated input's padding is not of zeros"
