@@ -17,7 +17,8 @@ enum {
   PATIENCE_US = 5, /* how long it leaves others what is theirs, at most: what lies in their caches is slow to fetch */
   POLL_MS = 20,    /* how long Ctrl-C may go unseen between pieces */
   STACK = 2 << 20, /* bytes; the default of some systems (musl, macOS) is small */
-  PIECE_BITS = 27
+  PIECE_BITS = 27,
+  MOST_PLACED = 16 /* workers that are kept from the caller's processor: a call to the system each when he changes it */
 };
 
 /* Sharing a job costs about 2 us when the workers are awake and 5 when they sleep: less is quicker done alone. */
@@ -54,6 +55,12 @@ static struct bed {
   pthread_cond_t wake;
 } beds[FC_MAX_THREADS];
 static atomic_bool asleep[FC_MAX_THREADS];
+
+/* Where the system's scheduler puts a worker that is woken is left to it, but for the processor of the thread that
+ * waits for him. In a virtual machine Linux takes a processor that rests for one that is taken away, and puts both
+ * threads on the other: for 20 to 40 ms, until load is balanced, two threads are as slow as one. */
+static atomic_int thread_numbers[MOST_PLACED + 1]; /* by worker; 0: not begun yet */
+static int kept_from[MOST_PLACED + 1];             /* the processor, or -1; of whoever has pool.busy */
 
 _Thread_local fc_thread fc_this_thread;
 
@@ -189,6 +196,7 @@ static void *worker_main(void *index) {
   current = &call;
   fc_this_thread.in_job = true;
   fc_fp_set(FC_FP_DEFAULT);
+  if (self <= MOST_PLACED) atomic_store(&thread_numbers[self], fc_thread_number());
   for (;;) {
     if (!spin(has_piece, self)) doze(self, has_piece, self, false);
     part mine = {0};
@@ -227,6 +235,10 @@ static bool start_worker(int index) {
   pthread_attr_t attributes;
   pthread_t thread;
   if (!make_bed(&beds[index]) || pthread_attr_init(&attributes) != 0) return false;
+  if (index <= MOST_PLACED) {
+    atomic_store(&thread_numbers[index], 0);
+    kept_from[index] = -1;
+  }
   pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
   pthread_attr_setstacksize(&attributes, STACK);
   bool started = pthread_create(&thread, &attributes, worker_main, (void *)(intptr_t)index) == 0;
@@ -250,6 +262,17 @@ static void start_workers(int limit) {
   if (!good) atomic_store(&pool.start_failed, true); /* until the thread count is set anew */
 
   pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+/* Keeps the workers of a job from the caller's processor. */
+static void place_workers(int limit) {
+  const int here = fc_processor();
+  for (int i = 1; i < limit && i <= pool.started && i <= MOST_PLACED; i++) {
+    const int number = atomic_load(&thread_numbers[i]);
+    if (kept_from[i] == here || number <= 0) continue;
+    fc_keep_from(number, here);
+    kept_from[i] = here;
+  }
 }
 
 /* --- Jobs --- */
@@ -289,6 +312,7 @@ static int run_alone(ptrdiff_t pieces, fc_piece run, void *context) {
 static int run_shared(ptrdiff_t pieces, int limit, fc_piece run, void *context) {
   const int forks = pool.forks;
   start_workers(limit);
+  place_workers(limit);
   job.run = run;
   job.context = context;
   job.callers = (pieces + limit - 1) / limit;

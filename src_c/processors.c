@@ -10,6 +10,7 @@
 #include <unistd.h>
 #if defined(__linux__)
 #include <sched.h>
+#include <sys/syscall.h>
 #endif
 
 enum { PATH_BYTES = 4096 };
@@ -92,3 +93,23 @@ int fc_default_threads(int most) {
 #endif
   return (int)processors;
 }
+
+#if defined(__linux__)
+
+int fc_processor(void) { return sched_getcpu(); }
+int fc_thread_number(void) { return (int)syscall(SYS_gettid); }
+
+void fc_keep_from(int thread_number, int processor) {
+  cpu_set_t allowed;
+  if (processor < 0 || processor >= CPU_SETSIZE || sched_getaffinity(0, sizeof allowed, &allowed) != 0) return;
+  CPU_CLR(processor, &allowed);
+  if (CPU_COUNT(&allowed) > 0) sched_setaffinity(thread_number, sizeof allowed, &allowed); /* or it stays as it is */
+}
+
+#else
+
+int fc_processor(void) { return -1; }
+int fc_thread_number(void) { return -1; }
+void fc_keep_from(int thread_number, int processor) { (void)thread_number, (void)processor; }
+
+#endif

@@ -15,6 +15,13 @@ int fc_default_threads(int most);
  * processors, at least 1; `most` where there is none. `root` is where the groups are mounted. Version 1 and 2. */
 int fc_cgroup_processors(const char *membership, const char *root, int most);
 
+/* The processor that the calling thread runs on, and the system's number of the thread; -1 where nobody says. */
+int fc_processor(void);
+int fc_thread_number(void);
+
+/* Lets a thread run wherever the calling thread may, but for one processor, unless that is the only one. */
+void fc_keep_from(int thread_number, int processor);
+
 /* A short rest for the other hardware thread of a spinning core. */
 static inline void fc_relax(void) {
 #if defined(__x86_64__) || defined(__i386__)
