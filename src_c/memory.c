@@ -1,8 +1,8 @@
 /* A network asks for the same sizes in every step. The C library maps large blocks anew and gives them back at once,
  * and the system clears each page again: 0.1 ms a megabyte, more than a kernel needs to fill it. So blocks from 32 KiB
  * on are kept by size, four sizes an octave. Before a large block is mapped, and every now and then, kept ones are
- * given back until all together are at most an eighth more than has lately been in use at a time: keeping adds no more
- * than that to the peak.
+ * given back until all together are at most an eighth more than has lately been in use at a time, or 32 MB: keeping
+ * adds no more than that to the peak.
  *
  * Large blocks are mapped one by one, in huge pages where the system has them: there the C library would leave gaps,
  * and a page of 4 KiB costs 3 us when it is first touched, 512 of them ten times as much as one of 2 MiB. They begin at
@@ -22,6 +22,7 @@ enum {
   SMALLEST = 1 << 15, /* smaller ones are the C library's business */
   STEPS = 4,          /* sizes an octave */
   SIZES = 16 * STEPS, /* up to 2 GiB; larger ones are not kept */
+  SPARE = 32 << 20,   /* bytes: a network for inference uses little at a time, of many sizes in turn */
   LONG_TIME = 2000    /* blocks: more than a training step of a deep network takes */
 };
 
@@ -106,7 +107,8 @@ static fc_block *take(int size) {
  * at a time. */
 static void make_room(size_t bytes) {
   const size_t most = most_used > most_used_before ? most_used : most_used_before;
-  while (used_bytes + kept_bytes + bytes > most + most / 8) {
+  const size_t spare = most / 8 > SPARE ? most / 8 : SPARE;
+  while (used_bytes + kept_bytes + bytes > most + spare) {
     int oldest = -1;
     for (int size = 0; size < SIZES; size++)
       if (kept[size] && kept[size]->bytes >= PAGE && (oldest < 0 || last_taken[size] < last_taken[oldest]))
