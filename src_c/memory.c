@@ -1,7 +1,7 @@
 /* A network asks for the same sizes in every step. The C library maps large blocks anew and gives them back at once,
  * and the system clears each page again: 0.1 ms a megabyte, more than a kernel needs to fill it. So blocks from 32 KiB
  * on are kept by size, four sizes an octave. Before a large block is mapped, and every now and then, kept ones are
- * given back until all together are at most an eighth more than has lately been in use at a time, or 32 MB: keeping
+ * given back until all together are at most an eighth more than has lately been in use at a time, or 64 MB: keeping
  * adds no more than that to the peak.
  *
  * Large blocks are mapped one by one, in huge pages where the system has them: there the C library would leave gaps,
@@ -22,7 +22,7 @@ enum {
   SMALLEST = 1 << 15, /* smaller ones are the C library's business */
   STEPS = 4,          /* sizes an octave */
   SIZES = 16 * STEPS, /* up to 2 GiB; larger ones are not kept */
-  SPARE = 32 << 20,   /* bytes: a network for inference uses little at a time, of many sizes in turn */
+  SPARE = 64 << 20,   /* bytes: a network for inference uses little at a time, of many sizes in turn */
   LONG_TIME = 2000    /* blocks: more than a training step of a deep network takes */
 };
 
@@ -127,7 +127,7 @@ void *fc_memory_acquire(size_t bytes) {
       most_used_before = most_used, most_used = used_bytes;
       make_room(0);
     }
-    const int largest = bytes < PAGE ? size : size + STEPS / 2; /* half as large again */
+    const int largest = bytes < PAGE ? size : size + STEPS; /* twice as large */
     for (int fit = size; fit <= largest && fit < SIZES && !block; fit++)
       if (kept[fit]) block = take(fit);
   }

