@@ -87,9 +87,10 @@ def conv2d(
         three times the rounding error, for the value and the input's gradient; it serves 3x3 and 5x5 kernels and
         rows and columns of 3 to 25 taps, of stride 1, dilated ones with zeros as padding. "fft" multiplies spectra of
         tiles, for the value and the input's gradient at stride and dilation 1; its error is relative to a tile's
-        largest values, and the weights' spectra are many times their size. "auto" is "winograd" for 3x3 with at least
-        32 channels on both sides of a group and a map of about 14x14 (times the dilation), and for rows and columns
-        with at least 64, "fft" for kernels of more than 25 taps on maps large enough, else "direct".
+        largest values, and the weights' spectra are many times their size. "auto" is "winograd" for 3x3 and 5x5 with
+        at least 16 channels on both sides of a group and a map of about 14x14 (times the dilation; more of it where
+        3x3 has fewer than 32 channels), and for rows and columns with at least 64, "fft" for kernels of more than 25
+        taps on maps large enough, else "direct".
         :func:`fastconv.algorithm_of` tells which it is, :class:`fastconv.algorithm_options` restricts it or has it
         found by timing.
     residual : Tensor or array_like, optional
