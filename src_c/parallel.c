@@ -13,7 +13,7 @@
 #include "this_thread.h"
 
 enum {
-  SPIN_US = 50,    /* how long a thread looks for work before it sleeps: about what waking it would cost */
+  SPIN_US = 200, /* how long a thread looks for work before it sleeps: what Python does between two layers takes less */
   PATIENCE_US = 5, /* how long it leaves others what is theirs, at most: what lies in their caches is slow to fetch */
   POLL_MS = 20,    /* how long Ctrl-C may go unseen between pieces */
   STACK = 2 << 20, /* bytes; the default of some systems (musl, macOS) is small */
