@@ -1,5 +1,5 @@
 /* Channels copied from one image batch to another: side by side into a slice of wider pixels, in another order, or
- * those of two batches in turn; and the sum or product of two batches, maybe slices as well. */
+ * those of two batches in turn; the sum or product of two batches, maybe slices as well; and the sums of channels. */
 
 typedef enum { CHANNELS_COPY, CHANNELS_ORDER, CHANNELS_INTERLEAVE, CHANNELS_ADD, CHANNELS_MULTIPLY } channels_kind;
 
@@ -119,4 +119,55 @@ static int kernel_combine(int product, fc_image x, fc_image y, fc_image out, ptr
                           ptrdiff_t channels) {
   channels_job job = {.x = x, .y = y, .out = out, .h = h, .w = w, .channels = channels, .total = batch * h};
   return run_channels(&job, product ? channels_multiply_piece : channels_add_piece);
+}
+
+/* --- sums over images and pixels: the gradient of a bias ---------------------------------------------------------- */
+
+enum { BIAS_CHUNKS = 16 };
+
+typedef struct {
+  fc_image grad;
+  ptrdiff_t batch, h, w, channels, rows, chunks;
+  real *sums; /* [chunk][channel] */
+} fc_bias_job;
+
+static void bias_piece(void *context, ptrdiff_t chunk, int worker) {
+  (void)worker;
+  const fc_bias_job *job = context;
+  const ptrdiff_t first = job->rows * chunk / job->chunks, last = job->rows * (chunk + 1) / job->chunks;
+  for (ptrdiff_t c = 0; c < job->channels; c += VL) {
+    const ptrdiff_t n = min_size(VL, job->channels - c);
+    vec sum[4] = {v_zero(), v_zero(), v_zero(), v_zero()};
+    for (ptrdiff_t row = first; row < last; row++) {
+      const real *pixel =
+          (const real *)job->grad.data + row / job->h * job->grad.image + row % job->h * job->grad.row + c;
+      ptrdiff_t x = 0;
+      for (; x + 4 <= job->w; x += 4, pixel += 4 * job->grad.pixel)
+        for (int i = 0; i < 4; i++) sum[i] = v_add(sum[i], v_load_n(pixel + i * job->grad.pixel, n));
+      for (; x < job->w; x++, pixel += job->grad.pixel) sum[0] = v_add(sum[0], v_load_n(pixel, n));
+    }
+    v_store_n(job->sums + chunk * job->channels + c, v_add(v_add(sum[0], sum[1]), v_add(sum[2], sum[3])), n);
+  }
+}
+
+/* Sums over images and pixels, in a fixed number of chunks that are added in order. */
+static int kernel_channel_sum(const fc_window *w, fc_image grad, void *sums) {
+  fc_bias_job job = {.grad = grad,
+                     .batch = w->batch,
+                     .h = w->out_h,
+                     .w = w->out_w,
+                     .channels = w->channels,
+                     .rows = w->batch * w->out_h,
+                     .chunks = BIAS_CHUNKS};
+  real *total = sums;
+  job.sums = fc_scratch_acquire(1, (size_t)(BIAS_CHUNKS * job.channels) * sizeof(real));
+  if (!job.sums) return FC_NO_MEMORY;
+  const int status = fc_parallel(job.chunks, (double)job.rows * job.w * job.channels, bias_piece, &job);
+  for (ptrdiff_t c = 0; status == FC_OK && c < job.channels; c++) {
+    real sum = 0;
+    for (ptrdiff_t chunk = 0; chunk < job.chunks; chunk++) sum += job.sums[chunk * job.channels + c];
+    total[c] = sum;
+  }
+  fc_scratch_release(job.sums);
+  return status;
 }

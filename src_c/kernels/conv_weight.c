@@ -1,20 +1,21 @@
-/* The gradients of convolution weights and of the bias. */
-
-/* --- weight gradient --------------------------------------------------------------------------------------------- */
-
-/* grad_w[(ky, kx, i)][o] is the product of the shifted input, seen column-wise (one row of A is one channel under one
+/* The gradient of convolution weights.
+ *
+ * grad_w[(ky, kx, i)][o] is the product of the shifted input, seen column-wise (one row of A is one channel under one
  * tap, k runs over pixels), with the output gradient. A piece owns a panel of output channels, a range of input
  * channels with all their taps, and a chunk of the bands. Without chunks it writes its part of the gradient itself,
  * while the sums are near; else the chunks are added in order at the end.
  *
  * With many channels a tile stays within one tap, and only the pixels that the tap finds inside the image are visited:
  * nothing is copied; but for a single tap the pixels' channels are, beside each other, for pixels of many channels are
- * far apart, a memory page each, and every tile would go to all of them. With few, tiles run across taps, over a copy
- * of the band with the zeros around it. Rows that lie side by side in the input, a pixel's channels or a tap row's,
- * share a pointer. */
+ * far apart, a memory page each, and every tile would go to all of them. Several panels share that copy. With few,
+ * tiles run across taps, over a copy of the band with the zeros around it. Rows that lie side by side in the input, a
+ * pixel's channels or a tap row's, share a pointer. */
 enum {
   WEIGHT_PIXELS = 192,     /* of a band: a panel of the gradient beside the input's lines in the first-level cache */
   WEIGHT_SUMS = 128 << 10, /* bytes of a piece's sums: they stay in the second-level cache */
+  NEAR_CHANNELS = 256,     /* of a near copy, at most, */
+  NEAR_PANELS = 8,         /* and panels that share it: copy and sums stay in the second-level cache */
+  SUMS_SHARE = 16,         /* the sums of all chunks are at most such a part of input and gradient */
   FAR_INPUT = 4 << 20,     /* bytes of an input that is beyond the second-level caches */
   FAR_APART = 320 << 10,   /* bytes that a band's input lies within: more pages than the processor knows at once */
   BESIDE_RUN = 8           /* rows that must lie side by side for tiles of such rows */
@@ -27,15 +28,17 @@ typedef struct {
   ptrdiff_t images_y,
       images_x; /* that an image is taken as: by Winograd's way, each dilation-th row and column is one */
   int by_taps, winograd;
-  int by_chunks;       /* pieces share the pixels, for the sums are few; those of the same pixels follow each other */
+  int by_chunks;       /* for a large input: pieces share the pixels, and those of the same pixels follow each other */
   ptrdiff_t near;      /* of a single tap's copy of the input: the step from pixel to pixel, or 0 where there is none */
+  ptrdiff_t panels;    /* of a piece: those that share such a copy, or 1 */
   ptrdiff_t pixels;    /* side by side in a vector of the gradient, see pixels_a_vector */
-  real *sums;          /* with chunks: [chunk][group, panel and range][sums of a piece] */
-  ptrdiff_t most_sums; /* of a piece */
+  real *sums;          /* with chunks: [chunk][group, panel and range][sums of a part] */
+  ptrdiff_t most_sums; /* of a piece's panel */
   real *grad_weight;
 } fc_weight_job;
 
-/* What a piece computes: sums [tap y][tap x][channel first .. last][width], whole vectors of output channels. */
+/* What a piece computes for a panel: sums [tap y][tap x][channel first .. last][width], whole vectors of output
+ * channels. */
 typedef struct {
   ptrdiff_t group, column, width, channels; /* a panel of output channels */
   ptrdiff_t first, last;                    /* input channels */
@@ -57,8 +60,9 @@ static void pack_grad(const fc_weight_job *job, real *to, const real *from, ptrd
   for (ptrdiff_t i = 0; i < rows; i++)
     for (ptrdiff_t j = 0; j < columns; j++, to += width) {
       const real *pixel = from + i * job->grad.row + j * job->grad.pixel;
-      for (ptrdiff_t n = 0; n < width; n += VL)
+      for (ptrdiff_t n = 0; n < width; n += VL) {
         v_store(to + n, v_load_n(pixel + n, max_size(0, min_size(VL, channels - n))));
+      }
     }
 }
 
@@ -87,17 +91,18 @@ static void weight_taps(const fc_weight_job *job, fc_tile tile, const fc_weight_
   }
 }
 
-/* The same for a single tap that stays inside. */
+/* The same for a single tap that stays inside, over a copy of the band's input, which the piece's first panel makes. */
 static void weight_near(const fc_weight_job *job, fc_tile tile, const fc_weight_part *part, const real *in, ptrdiff_t y,
-                        ptrdiff_t x, ptrdiff_t rows, ptrdiff_t columns, real *copy, ptrdiff_t *segment) {
+                        ptrdiff_t x, ptrdiff_t rows, ptrdiff_t columns, real *copy, int fresh, ptrdiff_t *segment) {
   const fc_product *p = &job->band;
   const ptrdiff_t channels = part->last - part->first;
   real *to = copy;
-  for (ptrdiff_t i = y; i < y + rows; i++)
+  for (ptrdiff_t i = y; fresh && i < y + rows; i++)
     for (ptrdiff_t j = x; j < x + columns; j++, to += job->near) {
       const real *from = in + (i * p->stride_y + p->first_y) * p->in.row + (j * p->stride_x + p->first_x) * p->in.pixel;
-      for (ptrdiff_t n = 0; n < channels; n += VL)
+      for (ptrdiff_t n = 0; n < channels; n += VL) {
         v_store(to + n, v_load_n(from + part->first + n, min_size(VL, channels - n)));
+      }
     }
   *segment = 0;
   tile.a = copy;
@@ -199,47 +204,69 @@ static ptrdiff_t weight_space_size(const fc_weight_job *job);
 static int weight_winograd(const fc_weight_job *job, const fc_weight_part *part, ptrdiff_t first, ptrdiff_t last,
                            real *space, real *sums);
 
+/* The sums of a part over one band, added to what is there if `tile` says so; returns 0 if the band has no pixels. */
+static int weight_band(const fc_weight_job *job, fc_tile tile, const fc_weight_part *part, ptrdiff_t index,
+                       real *packed, real *copy, int fresh, ptrdiff_t *tables) {
+  const fc_product *p = &job->band;
+  const ptrdiff_t x = index % p->bands_x * p->columns, y = index / p->bands_x % p->bands_y * p->rows;
+  const fc_weight_job one = weight_image(job, index / p->bands_x / p->bands_y);
+  const ptrdiff_t rows = min_size(p->rows, one.band.out_h - y), columns = min_size(p->columns, one.band.out_w - x);
+  if (rows <= 0 || columns <= 0) return 0;
+  const real *in = (const real *)one.band.in.data + part->group * p->in_channels;
+  const real *grad = (const real *)one.grad.data + y * one.grad.row + x * one.grad.pixel +
+                     part->group * p->out_channels + part->column;
+  pack_grad(&one, packed, grad, rows, columns, part->channels, part->width);
+  tile.b = packed;
+  tile.a_step = p->stride_x * one.band.in.pixel;
+  if (job->near) {
+    weight_near(&one, tile, part, in, y, x, rows, columns, copy, fresh, tables);
+  } else if (job->by_taps) {
+    weight_taps(&one, tile, part, in, y, y + rows, x, x + columns, tables);
+  } else {
+    const fc_band band = open_band(&one.band, in, y, x, rows, columns, copy, 1);
+    weight_merged(&one, tile, &band, rows, columns, tables);
+  }
+  return 1;
+}
+
 static void weight_piece(void *context, ptrdiff_t piece, int worker) {
   const fc_weight_job *job = context;
   const fc_product *p = &job->band;
-  const ptrdiff_t parts = p->groups * p->panels * job->ranges;
-  const ptrdiff_t chunk = job->by_chunks ? piece / parts : piece % job->chunks;
-  const ptrdiff_t part_index = job->by_chunks ? piece % parts : piece / job->chunks;
-  const fc_weight_part part = weight_part(job, part_index);
+  const ptrdiff_t parts = p->groups * p->panels * job->ranges, blocks = ceil_div(p->panels, job->panels);
+  const ptrdiff_t units = p->groups * blocks * job->ranges;
+  const ptrdiff_t chunk = job->by_chunks ? piece / units : piece % job->chunks;
+  const ptrdiff_t unit = job->by_chunks ? piece % units : piece / job->chunks;
+  const ptrdiff_t range = unit % job->ranges, block = unit / job->ranges % blocks, group = unit / job->ranges / blocks;
+  const ptrdiff_t panels = min_size(job->panels, p->panels - block * job->panels);
+  const ptrdiff_t first_part = (group * p->panels + block * job->panels) * job->ranges + range;
 
   ptrdiff_t *tables = fc_scratch_part(p->scratch, worker);
   const ptrdiff_t offsets = p->rows + (job->by_taps ? 0 : 2 * p->taps_y * p->taps_x * p->in_channels);
   real *packed = (real *)((char *)tables + round64((size_t)offsets * sizeof(ptrdiff_t)));
   real *own = packed + p->rows * p->columns * FC_PANEL;
-  real *copy = own + (job->sums ? 0 : job->most_sums);
-  real *sums = job->sums ? job->sums + (chunk * parts + part_index) * job->most_sums : own;
+  real *copy = own + (job->sums ? 0 : job->panels * job->most_sums);
+  real *sums = job->sums ? job->sums + (chunk * parts + first_part) * job->most_sums : own;
+  const ptrdiff_t next = (job->sums ? job->ranges : 1) * job->most_sums; /* panel */
 
-  fc_tile tile = {
-      .b = packed, .b_step = part.width, .segment = tables, .c = sums, .c_step = part.width, .columns = part.width};
+  fc_tile tile = {.segment = tables};
   const ptrdiff_t first_band = job->bands * chunk / job->chunks, last_band = job->bands * (chunk + 1) / job->chunks;
-  const int done = job->winograd && weight_winograd(job, &part, first_band, last_band, copy, sums);
+  const fc_weight_part only = weight_part(job, first_part);
+  const int done = job->winograd && weight_winograd(job, &only, first_band, last_band, copy, sums);
   for (ptrdiff_t index = first_band; index < last_band && !done && !fc_stopping(); index++) {
-    const ptrdiff_t x = index % p->bands_x * p->columns, y = index / p->bands_x % p->bands_y * p->rows;
-    const fc_weight_job one = weight_image(job, index / p->bands_x / p->bands_y);
-    const ptrdiff_t rows = min_size(p->rows, one.band.out_h - y), columns = min_size(p->columns, one.band.out_w - x);
-    if (rows <= 0 || columns <= 0) continue;
-    const real *in = (const real *)one.band.in.data + part.group * p->in_channels;
-    const real *grad = (const real *)one.grad.data + y * one.grad.row + x * one.grad.pixel +
-                       part.group * p->out_channels + part.column;
-    pack_grad(&one, packed, grad, rows, columns, part.channels, part.width);
-    tile.a_step = p->stride_x * one.band.in.pixel;
-    if (job->near) {
-      weight_near(&one, tile, &part, in, y, x, rows, columns, copy, tables);
-    } else if (job->by_taps) {
-      weight_taps(&one, tile, &part, in, y, y + rows, x, x + columns, tables);
-    } else {
-      const fc_band band = open_band(&one.band, in, y, x, rows, columns, copy, 1);
-      weight_merged(&one, tile, &band, rows, columns, tables);
+    int found = 0;
+    for (ptrdiff_t panel = 0; panel < panels; panel++) {
+      const fc_weight_part part = weight_part(job, first_part + panel * job->ranges);
+      tile.b_step = tile.c_step = tile.columns = part.width;
+      tile.c = sums + panel * next;
+      found = weight_band(job, tile, &part, index, packed, copy, panel == 0, tables);
     }
-    tile.accumulate = 1;
+    tile.accumulate |= found;
   }
-  if (!tile.accumulate && !done) memset(sums, 0, (size_t)job->most_sums * sizeof(real));
-  if (!job->sums) weight_unpack(job, &part, sums, 0);
+  for (ptrdiff_t panel = 0; panel < panels; panel++) {
+    const fc_weight_part part = weight_part(job, first_part + panel * job->ranges);
+    if (!tile.accumulate && !done) memset(sums + panel * next, 0, (size_t)job->most_sums * sizeof(real));
+    if (!job->sums) weight_unpack(job, &part, sums + panel * next, 0);
+  }
 }
 
 static void unpack_piece(void *context, ptrdiff_t piece, int worker) {
@@ -250,21 +277,38 @@ static void unpack_piece(void *context, ptrdiff_t piece, int worker) {
                 job->band.groups * job->band.panels * job->ranges * job->most_sums);
 }
 
+/* A large input is read seldom: by few ranges of channels, and by as many panels at a time as leave pieces enough. */
+static void plan_large(fc_weight_job *job, ptrdiff_t pieces) {
+  const fc_product *p = &job->band;
+  const double arrays = (double)p->batch * (p->in_h * p->in_w * p->in_channels + p->out_h * p->out_w * p->out_channels);
+  const double weights = (double)p->in_channels * p->out_channels;
+  const ptrdiff_t most = max_size(1, (ptrdiff_t)(arrays / SUMS_SHARE / weights));
+  job->ranges = ceil_div(p->in_channels, NEAR_CHANNELS);
+  job->chunks = min_size(min_size(most, job->bands), pieces);
+  job->panels = min_size(NEAR_PANELS, p->panels);
+  while (job->panels > 1 && p->groups * ceil_div(p->panels, job->panels) * job->ranges * job->chunks < PIECES)
+    job->panels = (job->panels + 1) / 2;
+  const ptrdiff_t units = p->groups * ceil_div(p->panels, job->panels) * job->ranges;
+  job->chunks = min_size(job->chunks, ceil_div(pieces, units));
+}
+
 /* Enough pieces: by panels and groups, else by ranges of channels, else by chunks of the bands. */
 static void plan_weight_pieces(fc_weight_job *job, double work) {
   const fc_product *p = &job->band;
   const ptrdiff_t pieces = pieces_for(job->winograd ? work / 4 : work), owned = p->groups * p->panels;
   const ptrdiff_t taps = p->taps_y * p->taps_x, widest = panel_width(p->out_channels, 0);
   const ptrdiff_t fit = ceil_div(p->in_channels * taps * widest * (ptrdiff_t)sizeof(real), WEIGHT_SUMS);
-  job->ranges = 1;
-  if (job->winograd) /* the fewer ranges, the less is transformed twice */
-    job->ranges = fit;
-  else if (job->by_chunks)
-    job->ranges = fit;
-  else if (job->by_taps)
-    job->ranges = max_size(1, min_size(max_size(ceil_div(pieces, owned), fit), p->in_channels / (2 * FC_MR)));
+  job->ranges = job->panels = 1;
+  if (job->by_chunks) {
+    plan_large(job, pieces);
+  } else {
+    if (job->winograd) /* the fewer ranges, the less is transformed twice */
+      job->ranges = fit;
+    else if (job->by_taps)
+      job->ranges = max_size(1, min_size(max_size(ceil_div(pieces, owned), fit), p->in_channels / (2 * FC_MR)));
+    job->chunks = min_size(ceil_div(pieces, owned * job->ranges), job->bands);
+  }
   job->most_sums = taps * ceil_div(p->in_channels, job->ranges) * widest;
-  job->chunks = min_size(ceil_div(pieces, owned * job->ranges), job->bands);
 }
 
 static int kernel_conv2d_grad_weight(const fc_conv2d *c, int winograd, fc_image x, fc_image grad, void *grad_weight) {
@@ -290,7 +334,7 @@ static int kernel_conv2d_grad_weight(const fc_conv2d *c, int winograd, fc_image 
   const int large = (double)p->batch * p->in_h * p->in_w * w->channels * sizeof(real) > FAR_INPUT;
   const int single = large && job.by_taps && !p->copied && products == p->in_channels;
   const ptrdiff_t reach = p->rows * p->columns * p->stride_x * x.pixel * (ptrdiff_t)sizeof(real);
-  job.by_chunks = single && c->out_channels * products * (ptrdiff_t)sizeof(real) <= 2 * WEIGHT_SUMS;
+  job.by_chunks = single;
   if (job.by_taps) p->copied = 0;
   job.winograd = winograd && weight_by_winograd(c);
   job.images_y = job.images_x = 1;
@@ -307,6 +351,7 @@ static int kernel_conv2d_grad_weight(const fc_conv2d *c, int winograd, fc_image 
     job.near = (ceil_div(ceil_div(p->in_channels, job.ranges), VL) | 1) * VL; /* spread over the cache's sets */
 
   const ptrdiff_t parts = p->groups * p->panels * job.ranges;
+  const ptrdiff_t units = p->groups * ceil_div(p->panels, job.panels) * job.ranges;
   const size_t tables = round64((size_t)(p->rows + (job.by_taps ? 0 : 2 * products)) * sizeof(ptrdiff_t));
   const size_t packed = (size_t)(p->rows * p->columns * FC_PANEL) * sizeof(real);
   const size_t sums = (size_t)job.most_sums * sizeof(real);
@@ -318,64 +363,13 @@ static int kernel_conv2d_grad_weight(const fc_conv2d *c, int winograd, fc_image 
     if (!job.sums) return FC_NO_MEMORY;
   }
   int status = FC_NO_MEMORY;
-  p->scratch = fc_scratch_acquire(fc_workers(), tables + packed + (job.sums ? 0 : sums) + space);
+  p->scratch = fc_scratch_acquire(fc_workers(), tables + packed + (job.sums ? 0 : (size_t)job.panels * sums) + space);
   if (p->scratch) {
-    status = fc_parallel(parts * job.chunks, work, weight_piece, &job);
+    status = fc_parallel(units * job.chunks, work, weight_piece, &job);
     if (status == FC_OK && job.sums)
       status = fc_parallel(parts, (double)job.chunks * c->out_channels * products, unpack_piece, &job);
     fc_scratch_release(p->scratch);
   }
   if (job.sums) fc_scratch_release(job.sums);
-  return status;
-}
-
-/* --- bias gradient ----------------------------------------------------------------------------------------------- */
-
-enum { BIAS_CHUNKS = 16 };
-
-typedef struct {
-  fc_image grad;
-  ptrdiff_t batch, h, w, channels, rows, chunks;
-  real *sums; /* [chunk][channel] */
-} fc_bias_job;
-
-static void bias_piece(void *context, ptrdiff_t chunk, int worker) {
-  (void)worker;
-  const fc_bias_job *job = context;
-  const ptrdiff_t first = job->rows * chunk / job->chunks, last = job->rows * (chunk + 1) / job->chunks;
-  for (ptrdiff_t c = 0; c < job->channels; c += VL) {
-    const ptrdiff_t n = min_size(VL, job->channels - c);
-    vec sum[4] = {v_zero(), v_zero(), v_zero(), v_zero()};
-    for (ptrdiff_t row = first; row < last; row++) {
-      const real *pixel =
-          (const real *)job->grad.data + row / job->h * job->grad.image + row % job->h * job->grad.row + c;
-      ptrdiff_t x = 0;
-      for (; x + 4 <= job->w; x += 4, pixel += 4 * job->grad.pixel)
-        for (int i = 0; i < 4; i++) sum[i] = v_add(sum[i], v_load_n(pixel + i * job->grad.pixel, n));
-      for (; x < job->w; x++, pixel += job->grad.pixel) sum[0] = v_add(sum[0], v_load_n(pixel, n));
-    }
-    v_store_n(job->sums + chunk * job->channels + c, v_add(v_add(sum[0], sum[1]), v_add(sum[2], sum[3])), n);
-  }
-}
-
-/* Sums over images and pixels, in a fixed number of chunks that are added in order. */
-static int kernel_channel_sum(const fc_window *w, fc_image grad, void *sums) {
-  fc_bias_job job = {.grad = grad,
-                     .batch = w->batch,
-                     .h = w->out_h,
-                     .w = w->out_w,
-                     .channels = w->channels,
-                     .rows = w->batch * w->out_h,
-                     .chunks = BIAS_CHUNKS};
-  real *total = sums;
-  job.sums = fc_scratch_acquire(1, (size_t)(BIAS_CHUNKS * job.channels) * sizeof(real));
-  if (!job.sums) return FC_NO_MEMORY;
-  const int status = fc_parallel(job.chunks, (double)job.rows * job.w * job.channels, bias_piece, &job);
-  for (ptrdiff_t c = 0; status == FC_OK && c < job.channels; c++) {
-    real sum = 0;
-    for (ptrdiff_t chunk = 0; chunk < job.chunks; chunk++) sum += job.sums[chunk * job.channels + c];
-    total[c] = sum;
-  }
-  fc_scratch_release(job.sums);
   return status;
 }
