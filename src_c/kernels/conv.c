@@ -257,7 +257,9 @@ static void product_piece(void *context, ptrdiff_t piece, int worker) {
       ahead = (fc_ahead){tile.b + products * tile.b_step, new_pixels ? 0 : tile.b_step / tiles};
       tile.ahead = merged_taps == 1 && (new_pixels || tiles <= FEW_TILES) ? &ahead : NULL;
       /* One vector: tiles that do not cross image rows are the faster ones (even_sums). */
-      const ptrdiff_t run = tile.columns <= VL && columns >= FC_MANY_ROWS ? columns : here;
+      const ptrdiff_t run = tile.columns <= VL && columns >= FC_MANY_ROWS ? columns
+                            : 2 * columns == FC_MR                        ? FC_MR
+                                                                          : here;
       for (ptrdiff_t i = 0; i < here; i += run)
         run_tiles(&tile, min_size(run, here - i), a_row + first + i, c_row + first + i);
     }

@@ -43,7 +43,7 @@ FC_INLINE vec finish(vec value, const fc_tile *t, ptrdiff_t at, ptrdiff_t n) {
 
 /* Many rows: some of their pointers would be fetched from memory or other registers for each product. Rows at equal
  * distances, as pixels of one image row are, need a third of the pointers, and two products at a time fewer steps. */
-enum { FC_MANY_ROWS = 9, FC_LONG_SEGMENT = 16, WEIGHTS_AHEAD = 8 * FC_PANEL };
+enum { FC_MANY_ROWS = 9, FC_LONG_SEGMENT = 16, WEIGHTS_AHEAD = 32 * FC_PANEL };
 
 static int rows_even(const ptrdiff_t *a_row, int rows) {
   for (int m = 2; m < rows; m++)
@@ -51,8 +51,18 @@ static int rows_even(const ptrdiff_t *a_row, int rows) {
   return 1;
 }
 
-FC_INLINE void even_step(const int rows, const int vectors, const real *const *from, ptrdiff_t distance, ptrdiff_t k,
-                         const real *b, vec sum[][FC_NV]) {
+static int halves_even(const ptrdiff_t *a_row) {
+  return rows_even(a_row, FC_MR / 2) && rows_even(a_row + FC_MR / 2, FC_MR / 2) &&
+         a_row[1] - a_row[0] == a_row[FC_MR - 1] - a_row[FC_MR - 2];
+}
+
+/* Rows at equal distances lie in runs: one of all, or two halves, as two image rows of few pixels do. Three of a run
+ * share a pointer: which one row m has, and how far it is from it. */
+FC_INLINE int pointer_of(const int m, const int run) { return m / run * ((run + 2) / 3) + m % run / 3; }
+FC_INLINE int from_pointer(const int m, const int run) { return m % run % 3; }
+
+FC_INLINE void even_step(const int rows, const int run, const int vectors, const real *const *from, ptrdiff_t distance,
+                         ptrdiff_t k, const real *b, vec sum[][FC_NV]) {
   vec weight[FC_NV];
   FC_UNROLL(8)
   for (int v = 0; v < vectors; v++) {
@@ -61,15 +71,15 @@ FC_INLINE void even_step(const int rows, const int vectors, const real *const *f
   }
   FC_UNROLL(16)
   for (int m = 0; m < rows; m++) {
-    const vec value = v_set1(from[m / 3][m % 3 * distance + k]);
+    const vec value = v_set1(from[pointer_of(m, run)][from_pointer(m, run) * distance + k]);
     FC_UNROLL(8)
     for (int v = 0; v < vectors; v++) sum[m][v] = v_fma(value, weight[v], sum[m][v]);
   }
 }
 
-FC_INLINE void even_sums(const int rows, const int vectors, const int ahead, const fc_tile *t, const real *const *a,
-                         ptrdiff_t distance, vec sum[][FC_NV]) {
-  const real *b = t->b, *from[FC_MR / 3 + 1];
+FC_INLINE void even_sums(const int rows, const int run, const int vectors, const int ahead, const fc_tile *t,
+                         const real *const *a, ptrdiff_t distance, vec sum[][FC_NV]) {
+  const real *b = t->b, *from[FC_MR / 3 + 2];
   const ptrdiff_t b_step = t->b_step;
   const real *next = NULL;
   ptrdiff_t step = 0;
@@ -78,8 +88,9 @@ FC_INLINE void even_sums(const int rows, const int vectors, const int ahead, con
     step = t->ahead->step ? t->ahead->step : rows * distance / t->length; /* a line a product, about */
   }
   for (ptrdiff_t s = 0; s < t->segments; s++) {
-    FC_UNROLL(8)
-    for (int i = 0; 3 * i < rows; i++) from[i] = a[3 * i] + t->segment[s];
+    FC_UNROLL(16)
+    for (int m = 0; m < rows; m++)
+      if (from_pointer(m, run) == 0) from[pointer_of(m, run)] = a[m] + t->segment[s];
     ptrdiff_t k = t->length;
     for (; k > 1; k -= 2) {
       if (ahead) {
@@ -87,14 +98,14 @@ FC_INLINE void even_sums(const int rows, const int vectors, const int ahead, con
         __builtin_prefetch(next + step, 0, 2);
         next += 2 * step;
       }
-      even_step(rows, vectors, from, distance, 0, b, sum);
-      even_step(rows, vectors, from, distance, 1, b + b_step, sum);
+      even_step(rows, run, vectors, from, distance, 0, b, sum);
+      even_step(rows, run, vectors, from, distance, 1, b + b_step, sum);
       FC_UNROLL(8)
-      for (int i = 0; 3 * i < rows; i++) from[i] += 2;
+      for (int i = 0; i <= pointer_of(rows - 1, run); i++) from[i] += 2;
       b += 2 * b_step;
     }
     if (k) {
-      even_step(rows, vectors, from, distance, 0, b, sum);
+      even_step(rows, run, vectors, from, distance, 0, b, sum);
       b += b_step;
     }
     b += t->b_skip;
@@ -124,12 +135,16 @@ FC_INLINE void tile_body(const int rows, const int vectors, const fc_tile *t, co
   for (int v = 0; v < vectors; v++) __builtin_prefetch(t->add + c_row[m] + v * VL, 0, 3);
   const real *b = t->b;
   const ptrdiff_t a_step = t->a_step, b_step = t->b_step;
-  const int even = rows >= FC_MANY_ROWS && a_step == 1 && t->length >= FC_LONG_SEGMENT && rows_even(a_row, rows);
+  const int many = rows >= FC_MANY_ROWS && a_step == 1 && t->length >= FC_LONG_SEGMENT;
+  const int even = many && rows_even(a_row, rows);
+  const int halves = many && !even && rows == FC_MR && rows % 2 == 0 && halves_even(a_row);
   if (even && t->ahead)
-    even_sums(rows, vectors, 1, t, a, a_row[1] - a_row[0], sum);
+    even_sums(rows, rows, vectors, 1, t, a, a_row[1] - a_row[0], sum);
   else if (even)
-    even_sums(rows, vectors, 0, t, a, a_row[1] - a_row[0], sum);
-  for (ptrdiff_t s = 0; s < t->segments && !even; s++) {
+    even_sums(rows, rows, vectors, 0, t, a, a_row[1] - a_row[0], sum);
+  else if (halves)
+    even_sums(rows, rows == FC_MR ? rows / 2 : rows, vectors, 0, t, a, a_row[1] - a_row[0], sum);
+  for (ptrdiff_t s = 0; s < t->segments && !even && !halves; s++) {
     ptrdiff_t i = t->segment[s];
     for (ptrdiff_t k = t->length; k > 0; k--) {
       vec weight[FC_NV];
