@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from fastconv import models
 from tests.cli_helpers import fastconv, trained  # noqa: F401
 
 
@@ -52,6 +53,33 @@ def test_images(kind, network, photo, trained, tmp_path):  # noqa: F811
     assert min(size_of(tmp_path / "a.png")) > 100
 
 
+@pytest.mark.parametrize("kind", ["architecture", "filters", "features", "field", "cam"])
+def test_weights_of_others(kind, photo, tmp_path):
+    model = models.create("squeezenet1_1", 3, rng=0)
+    models.save(model, tmp_path / "w", classes=["cat", "dog", "bird"], preprocessing=models.Preprocessing(64, 56))
+    image = [photo] if kind in ("features", "field", "cam") else []
+    out = tmp_path / "a.png"
+    outcome = fastconv("visualize", kind, "squeezenet1_1", *image, "--weights", tmp_path / "w", "--out", out)
+    assert outcome.status == 0, outcome.err
+    assert min(size_of(out)) > 100
+
+
+def test_trained_weights_see_the_photograph_as_it_was_prepared(photo, tmp_path):
+    from fastconv.cli.networks import with_weights
+
+    look = models.Preprocessing(64, 56, (0.0,) * 3, (1.0,) * 3, 255.0, order="BGR")
+    model = models.create("resnet20", 3, variant="paper", rng=0)
+    models.save(model, tmp_path / "w", classes=["cat", "dog", "bird"], preprocessing=look)
+    found = with_weights("resnet20", None, None, photo, tmp_path / "w", None)
+    assert found.classes == ["cat", "dog", "bird"]
+    assert found.shape == (3, 56, 56)
+    assert tuple(found.shown[0, 0]) == (230, 230, 230)
+    np.testing.assert_array_equal(found.image[0], found.shown[..., ::-1].transpose(2, 0, 1))
+    assert len(np.unique(found.shown)) > 3
+    without = with_weights("resnet20", None, (3, 40, 40), None, tmp_path / "w", None)
+    assert without.image == without.shape == (3, 40, 40)
+
+
 def test_the_file_is_named_after_what_it_shows(trained, tmp_path, monkeypatch):  # noqa: F811
     monkeypatch.chdir(tmp_path)
     assert fastconv("visualize", "filters", trained).out.strip() == f"filters-{trained.name}.png"
@@ -67,6 +95,9 @@ def test_the_file_is_named_after_what_it_shows(trained, tmp_path, monkeypatch): 
         (("filters", "resnet20", "--layer", "fc"), 1, "'fc' is no Conv2d of this network"),
         (("field", "resnet20", "--layer", "nose"), 1, "no layer 'nose' was called"),
         (("cam", "resnet20", "missing.png"), 1, "missing.png"),
+        (("cam", "resnet20", "a.png", "--weights", "missing"), 1, "no such file: missing"),
+        (("filters", "resnet19", "--weights", "missing"), 1, "no network is named 'resnet19', did you mean resnet"),
+        (("filters", "resnet20", "--recipe", "squeezenet1_1.keras"), 2, "--recipe is for the FILE of --weights"),
         (("architecture", "squeezenet1_1", "--input", "3x4x4"), 1, "max_pool2d"),
     ],
 )

@@ -76,6 +76,15 @@ def test_what_follows_from_the_arrays(tmp_path):
     np.testing.assert_array_equal(scores(found, x), scores(model, x))
 
 
+def test_the_form_may_be_named(tmp_path):
+    model = models.create("mobilenet_v1", 3, variant="paper", rng=0)
+    path = pickled(tmp_path / "w", arrays(model))
+    found = models.load(path, "mobilenet_v1", variant="paper").model
+    assert found.variant == "paper"
+    x = 9 * np.random.default_rng(0).standard_normal((1, 3, 64, 64)).astype(np.float32)
+    np.testing.assert_array_equal(scores(found, x), scores(model, x))
+
+
 def test_old_densenets_are_renamed(tmp_path):
     model = models.create("densenet_bc_100_12", rng=0)
     old = {re.sub(r"(denselayer\d+\.(norm|relu|conv))(\d)", r"\1.\3", key): v for key, v in arrays(model).items()}

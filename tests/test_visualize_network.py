@@ -188,6 +188,11 @@ def test_receptive_field(tmp_path):
     box = figure.axes[0].patches[0]
     assert (box.get_x(), box.get_y(), box.get_width(), box.get_height()) == (7, 5, 8, 8)
     assert box.get_linestyle() == "-"
+    photograph = np.full((20, 30, 3), (255, 0, 51), np.uint8)
+    drawn = visualize.receptive_field(model, "2", (4, 5), image, shown=photograph).axes[0].images[0].get_array()
+    np.testing.assert_allclose(drawn[3, 4], (1, 0, 0.2))
+    with pytest.raises(ShapeError, match=r"shown must be uint8 of shape \(20, 30, 3\) or \(20, 30\), got float64 of"):
+        visualize.receptive_field(model, "2", (4, 5), image, shown=photograph / 255)
     beyond = visualize.receptive_field(model, "2", (0, 0), (1, 20, 30)).axes[0].patches
     assert beyond[0].get_linestyle() == "--"
     assert (beyond[0].get_x(), beyond[1].get_x()) == (-3, 0)
@@ -215,7 +220,10 @@ def test_grad_cam_finds_the_evidence(tmp_path):
     assert heat[0, 0] > 0
     assert not visualize.activation_map(model, image, target=1)[0].any()
     assert all(parameter.grad is None for parameter in model.parameters())
-    figure = visualize.grad_cam(model, image, classes=["there", "not there"], path=tmp_path / "cam.png")
+    figure = visualize.grad_cam(
+        model, image, classes=["there", "not there"], path=tmp_path / "cam.png", shown=np.full((8, 8), 255, np.uint8)
+    )
+    assert (figure.axes[0].images[0].get_array() == 1).all()
     assert figure.texts[0].get_text() == "Evidence for there"
     saved(tmp_path / "cam.png")
     with pytest.raises(ShapeError, match="target must be below 2"):

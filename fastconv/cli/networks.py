@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 import numpy as np
 
 from fastconv import models
-from fastconv.cli.image import as_digit, as_picture, decoded
+from fastconv.cli.common import require_extras
+from fastconv.cli.image import as_digit, as_picture, decoded, read_colour
 from fastconv.init import skipped
 from fastconv.training import Checkpoint, Run
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["input_option", "made", "prepared", "trained_or_new", "variant_option"]
+__all__ = ["Subject", "input_option", "made", "trained_or_new", "variant_option", "with_weights"]
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet's pixels
 
@@ -46,17 +47,54 @@ def made(name: str, variant: str | None, shape: tuple[int, ...] | None) -> tuple
     return model, model.image_shape if shape is None else shape
 
 
-def trained_or_new(name: str, variant: str | None, seed: int) -> tuple[Any, Checkpoint | None]:
-    """Return the network of a run, with its checkpoint, or a new one by name."""
+class Subject(NamedTuple):
+    """A network to be looked at, and the image it looks at."""
+
+    model: Any
+    shape: tuple[int, ...]
+    image: Any  # normalised, or the shape if there is none
+    shown: np.ndarray | None = None  # what to draw of it, if that is something else
+    classes: list[str] | None = None
+
+
+def trained_or_new(
+    name: str, variant: str | None, shape: tuple[int, ...] | None, image: Path | None, seed: int
+) -> Subject:
+    """Return the network of a run, or a new one by name."""
     if name in models.names() and not Path(name).exists():
-        return models.create(name, variant=variant, rng=seed), None
+        model = models.create(name, variant=variant, rng=seed)
+        shape = shape or model.image_shape
+        return Subject(model, shape, shape if image is None else _prepared(image, shape, None))
     if not Path(name).exists():
         models.input_shape(name)  # says which names are near
     checkpoint = Checkpoint.load(Run.open(Path(name)).weights)
-    return checkpoint.model, checkpoint
+    shape = shape or (1, *[checkpoint.size or 28] * 2)
+    x = shape if image is None else _prepared(image, shape, checkpoint)
+    return Subject(checkpoint.model, shape, x, classes=checkpoint.classes)
 
 
-def prepared(path: Path, shape: tuple[int, ...], checkpoint: Checkpoint | None) -> np.ndarray:
+def with_weights(
+    name: str,
+    variant: str | None,
+    shape: tuple[int, ...] | None,
+    image: Path | None,
+    weights: Path,
+    recipe: str | None,
+) -> Subject:
+    """Return a network with the weights of a file, and an image prepared as the file or its recipe says."""
+    require_extras("safetensors", "PIL")
+    models.input_shape(name)  # says which names are near
+    options = {} if variant is None else {"variant": variant}
+    found = models.load(weights, name, recipe=recipe, **options)
+    photograph = np.zeros((8, 8, 3), np.uint8) if image is None else read_colour(image)[0]
+    x = found.preprocessing(photograph)
+    if image is None:
+        shape = shape or x.shape[1:]
+        return Subject(found.model, shape, shape, None, found.classes)
+    return Subject(found.model, x.shape[1:], x, found.preprocessing.fitted(photograph), found.classes)
+
+
+def _prepared(path: Path, shape: tuple[int, ...], checkpoint: Checkpoint | None) -> np.ndarray:
     """Return an image file as a network wants it: (C, H, W), normalised."""
     if checkpoint is not None:
         grey, _ = (as_digit if checkpoint.data in ("digits", "mnist") else as_picture)(path)

@@ -9,8 +9,9 @@ import click
 
 from fastconv import visualize
 from fastconv.cli.common import print_json, require_extras, stdout
-from fastconv.cli.networks import input_option, prepared, trained_or_new, variant_option
+from fastconv.cli.networks import input_option, trained_or_new, variant_option, with_weights
 from fastconv.graph import receptive_field
+from fastconv.models import RECIPES
 
 __all__ = ["command"]
 
@@ -31,6 +32,10 @@ KINDS = ("architecture", "filters", "features", "field", "cam")
 @click.option("--limit", type=click.IntRange(1), metavar="N", help="Draw at most N filters, or maps a layer.")
 @input_option
 @variant_option
+@click.option(
+    "--weights", type=click.Path(path_type=Path), metavar="FILE", help="Trained weights for NETWORK, as predict takes."
+)
+@click.option("--recipe", type=click.Choice(sorted(RECIPES)), help="How to use FILE.  [default: as its names say]")
 @click.option("--out", type=click.Path(path_type=Path), help="PNG file.  [default: KIND-NETWORK.png]")
 def command(
     kind: str,
@@ -43,11 +48,13 @@ def command(
     limit: int | None,
     input_shape: tuple[int, ...] | None,
     variant: str | None,
+    weights: Path | None,
+    recipe: str | None,
     out: Path | None,
     seed: int,
     as_json: bool,
 ) -> None:
-    """Draw NETWORK, a name such as resnet18 (with new weights) or a run folder, as a PNG file.
+    """Draw NETWORK, a name such as resnet18 (with new weights or those of FILE) or a run folder, as a PNG file.
 
     \b
     architecture  boxes and arrows, with shapes
@@ -57,12 +64,15 @@ def command(
     cam           where in IMAGE the evidence for a class lies (Grad-CAM)
     """
     require_extras("matplotlib")
-    model, checkpoint = trained_or_new(network, variant, seed)
-    own = model.image_shape if checkpoint is None else (1, *[checkpoint.size or 28] * 2)
-    shape = own if input_shape is None else input_shape
     if image is None and kind in ("features", "cam"):
         raise click.UsageError(f"visualize {kind} needs an IMAGE.")
-    x: Any = shape if image is None else prepared(image, shape, checkpoint)
+    if weights is None and recipe is not None:
+        raise click.UsageError("--recipe is for the FILE of --weights.")
+    if weights is None:
+        found = trained_or_new(network, variant, input_shape, image, seed)
+    else:
+        found = with_weights(network, variant, input_shape, image, weights, recipe)
+    model, shape, x = found.model, found.shape, found.image
     path = Path(f"{kind}-{Path(network).resolve().name}.png") if out is None else out
     if kind == "architecture":
         visualize.architecture(model, shape, depth, path)
@@ -72,10 +82,9 @@ def command(
         visualize.feature_maps(model, x, layers or _maps(model, shape), limit or 16, path)
     elif kind == "field":
         layer = layers[0] if layers else _maps(model, shape)[-1]
-        visualize.receptive_field(model, layer, position or _middle(model, shape, layer), x, path)
+        visualize.receptive_field(model, layer, position or _middle(model, shape, layer), x, path, shown=found.shown)
     else:
-        classes = None if checkpoint is None else checkpoint.classes
-        visualize.grad_cam(model, x, target, layers[0] if layers else None, classes, path)
+        visualize.grad_cam(model, x, target, layers[0] if layers else None, found.classes, path, shown=found.shown)
     if as_json:
         print_json({"kind": kind, "network": network, "file": str(path)})
     else:

@@ -96,6 +96,36 @@ class Preprocessing:
         TypeError, ShapeError
             If it is not such an array.
         """
+        found = self.fitted(image).astype(np.float32)
+        if self.order == "BGR":
+            found = found[..., ::-1]
+        scaled = found.reshape(*found.shape[:2], -1) * np.float32(self.maximum / 255)
+        normal = (scaled - np.asarray(self.mean, np.float32)) / np.asarray(self.std, np.float32)
+        return np.ascontiguousarray(normal.transpose(2, 0, 1)[None], np.float32)
+
+    def fitted(self, image: Any) -> np.ndarray:
+        """Return what the network sees of one image, as one looks at it: resized and cropped, not yet normalised.
+
+        Parameters
+        ----------
+        image : numpy.ndarray of uint8, (H, W, 3) or (H, W)
+            The photograph.
+
+        Returns
+        -------
+        numpy.ndarray of uint8, (height, width, 3), or (height, width) where `order` is L
+            In red, green and blue, whatever the order of the network's channels.
+
+        Raises
+        ------
+        TypeError, ShapeError
+            If it is not such an array.
+
+        Examples
+        --------
+        >>> Preprocessing(resize=256, crop=224).fitted(np.zeros((300, 400), np.uint8)).shape
+        (224, 224, 3)
+        """
         pixels = np.asarray(image)
         if pixels.dtype != np.uint8:
             raise TypeError(f"Preprocessing: image must be an array of uint8, got {pixels.dtype}")
@@ -103,12 +133,7 @@ class Preprocessing:
             raise ShapeError(f"Preprocessing: image must have the shape (H, W, 3) or (H, W), got {pixels.shape}")
         pil = require("PIL.Image", "cli")
         picture = pil.fromarray(pixels).convert("L" if self.order == "L" else "RGB")
-        found = np.asarray(self._cropped(self._resized(picture, pil)), np.float32)
-        if self.order == "BGR":
-            found = found[..., ::-1]
-        scaled = found.reshape(*found.shape[:2], -1) * np.float32(self.maximum / 255)
-        normal = (scaled - np.asarray(self.mean, np.float32)) / np.asarray(self.std, np.float32)
-        return np.ascontiguousarray(normal.transpose(2, 0, 1)[None], np.float32)
+        return np.asarray(self._cropped(self._resized(picture, pil)))
 
     def _resized(self, picture: Any, pil: Any) -> Any:
         width, height = picture.size

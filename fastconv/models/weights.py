@@ -122,8 +122,8 @@ def load(
     recipe : str, optional
         One of `RECIPES`; by default the one whose names the file has.
     **options
-        Arguments of the network's factory. The number of classes, of input channels and whether there are auxiliary
-        heads follow from the file.
+        Arguments of the network's factory, `variant` among them. The number of classes, of input channels and whether
+        there are auxiliary heads follow from the file.
 
     Returns
     -------
@@ -157,7 +157,8 @@ def load(
         used = _recipe(recipe, name, weights)
         state = {**weights} if used is None else used.convert(weights)
         given = {**(used.options if used is not None else {}), **about.get("options", {}), **options}
-        model = _fitted(name, about.get("variant"), given, modern_keys(state))
+        variant = given.pop("variant", about.get("variant"))
+        model = _fitted(name, variant, given, modern_keys(state))
     except FastconvError as error:
         error.args = (f"load: {path}: {error}",)
         raise

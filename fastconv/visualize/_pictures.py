@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["batch", "canvas", "mosaic", "picture"]
+__all__ = ["batch", "canvas", "mosaic", "picture", "picture_of"]
 
 WIDTH, TALLEST = 8.0, 8.0  # inches: of a figure, of an image at most
 MARGIN, HEAD = 0.2, 0.3  # around everything; a line of text
@@ -37,6 +37,20 @@ def picture(x: np.ndarray) -> np.ndarray:
     shown = shown if shown.shape[2] == 3 else np.repeat(shown[..., :1], 3, axis=2)
     low, high = float(np.nanmin(shown)), float(np.nanmax(shown))
     return np.nan_to_num((shown - low) / ((high - low) or 1))
+
+
+def picture_of(x: np.ndarray, shown: Any, op: str) -> np.ndarray:
+    """Return what to draw of an image (1, C, H, W): `shown`, or the image itself if that is None."""
+    if shown is None:
+        return picture(x)
+    pixels = np.asarray(shown)
+    if pixels.dtype != np.uint8 or pixels.shape not in (x.shape[2:], (*x.shape[2:], 3)):
+        height, width = x.shape[2:]
+        raise ShapeError(
+            f"{op}: shown must be uint8 of shape ({height}, {width}, 3) or ({height}, {width}), "
+            f"got {pixels.dtype} of {pixels.shape}"
+        )
+    return (pixels if pixels.ndim == 3 else np.repeat(pixels[..., np.newaxis], 3, axis=2)) / 255
 
 
 def canvas(title: str, ratio: float) -> tuple[Figure, Axes]:

@@ -15,7 +15,7 @@ from fastconv.graph import receptive_field as fields_of
 from fastconv.graph.trace import evaluating
 from fastconv.layers import Module
 from fastconv.tensor import Tensor
-from fastconv.visualize._pictures import batch, canvas, picture
+from fastconv.visualize._pictures import batch, canvas, picture_of
 from fastconv.visualize.style import ORANGE, finish
 
 if TYPE_CHECKING:
@@ -30,6 +30,8 @@ def receptive_field(
     position: tuple[int, int],
     image: Any = None,
     path: str | os.PathLike[str] | None = None,
+    *,
+    shown: Any = None,
 ) -> Figure:
     """Draw, on an image, what one element of a layer's maps sees.
 
@@ -46,6 +48,9 @@ def receptive_field(
         that a network of `fastconv.models` was designed for.
     path : str or path-like, optional
         Where to save a PNG file.
+    shown : numpy.ndarray of uint8, (H, W, 3) or (H, W), optional
+        What to draw in place of the image, such as `Preprocessing.fitted` makes: normalised, or with blue first, an
+        image does not look as it should.
 
     Returns
     -------
@@ -71,14 +76,14 @@ def receptive_field(
     if image is None:
         image = getattr(model, "image_shape", None)
     if isinstance(image, tuple) and all(isinstance(n, (int, np.integer)) for n in image):
-        shown = np.full((*image[-2:], 3), 0.93)
+        drawn = np.full((*image[-2:], 3), 0.93)
         shape = tuple(image)
     else:
         x = batch(image, "receptive_field", model)
-        shown, shape = picture(x), x.shape
+        drawn, shape = picture_of(x, shown, "receptive_field"), x.shape
     found = fields_of(model, shape, layer)
     rows, columns = found.box(tuple(checks.integer(n, "receptive_field", "position", 0) for n in position))
-    height, width = shown.shape[:2]
+    height, width = drawn.shape[:2]
     sides = " x ".join(str(n) for n in found.size)
     title = f"{layer}, element ({', '.join(map(str, position))}): "
     if found.jump[0] is None:
@@ -89,7 +94,7 @@ def receptive_field(
     top, bottom = min(rows[0], 0.0), max(rows[1], float(height))
     pad = 0.03 * max(right - left, bottom - top)
     figure, axes = canvas(title, (right - left + 2 * pad) / (bottom - top + 2 * pad))
-    axes.imshow(shown, extent=(0, width, height, 0), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+    axes.imshow(drawn, extent=(0, width, height, 0), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
     veil = np.zeros((height, width, 4))
     veil[..., :3], veil[..., 3] = 1, 0.55
     inside = [slice(max(0, round(low)), max(0, round(high))) for low, high in (rows, columns)]
@@ -180,6 +185,8 @@ def grad_cam(
     layer: str | None = None,
     classes: Sequence[str] | None = None,
     path: str | os.PathLike[str] | None = None,
+    *,
+    shown: Any = None,
 ) -> Figure:
     """Draw an image beside where in it the evidence for a class lies; see :func:`activation_map`.
 
@@ -197,6 +204,9 @@ def grad_cam(
         Names of the classes.
     path : str or path-like, optional
         Where to save a PNG file.
+    shown : numpy.ndarray of uint8, (H, W, 3) or (H, W), optional
+        What to draw in place of the image, such as `Preprocessing.fitted` makes: normalised, or with blue first, an
+        image does not look as it should.
 
     Returns
     -------
@@ -209,14 +219,14 @@ def grad_cam(
     MissingExtraError
         When Matplotlib is not installed.
     """
+    drawn = picture_of(batch(image, "grad_cam", model), shown, "grad_cam")
     heat, number = activation_map(model, image, target, layer)
-    shown = picture(batch(image, "grad_cam", model))
-    height, width = shown.shape[:2]
+    height, width = drawn.shape[:2]
     name = str(number) if classes is None else classes[number]
     figure, axes = canvas(f"Evidence for {name}", (2 * width + 0.05 * width) / height)
     right = 1.05 * width
     for left in (0.0, right):
-        axes.imshow(shown, extent=(left, left + width, height, 0), cmap="gray", vmin=0, vmax=1)
+        axes.imshow(drawn, extent=(left, left + width, height, 0), cmap="gray", vmin=0, vmax=1)
     strength = heat / (heat.max() or 1)
     axes.imshow(
         strength,
