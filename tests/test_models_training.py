@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 
-from fastconv import Tensor, init, models
 from fastconv import functional as F
-from fastconv.layers import BatchNorm2d, Conv2d, Dropout, Linear, Module
+from fastconv import init, models
+from fastconv.layers import Dropout, Linear, Module
 from fastconv.optim import SGD, Adam
 from fastconv.training import fit
+from tests.networks import thin
 
 # Name, options, pixels a side, and how many times fewer channels will do: the smallest networks of each family, on the
 # smallest images that they take.
@@ -68,26 +69,6 @@ def learns_by_heart(model, images, labels, rate=0.002, loss=F.cross_entropy, aim
 
 def batch(*shape):
     return np.random.default_rng(0).standard_normal((4, *shape), np.float32), np.array([0, 1, 0, 1])
-
-
-def thin(model, factor):
-    """Give all layers so many times fewer channels, the images and the classes aside, and draw new weights."""
-    first = next(path for path, module in model.named_modules() if isinstance(module, Conv2d))
-    for path, module in model.named_modules():
-        for name, values in list(vars(module).items()):
-            if isinstance(values, Tensor) and values.ndim:
-                keep = [n // factor for n in values.shape[:2]] + list(values.shape[2:])
-                if path in model.heads or "score" in path:
-                    keep[0] = values.shape[0]
-                if path == first or "upscore" in path:
-                    keep[1:2] = values.shape[1:2]
-                elif keep[1:2] == [0]:  # depthwise
-                    keep[1], module.groups = 1, keep[0]
-                setattr(module, name, type(values)(values.numpy()[tuple(slice(n) for n in keep)]))
-        if isinstance(module, BatchNorm2d):
-            module.num_features //= factor
-    model.initialise(np.random.default_rng(0))
-    return model
 
 
 @pytest.mark.parametrize(("name", "options", "side", "factor"), FAMILIES)
