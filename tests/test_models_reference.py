@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from fastconv import init, models, no_grad
+from fastconv.layers import BatchNorm2d
 from tests.networks import filled, fingerprint, image
 
 REFERENCE = json.loads((Path(__file__).parent / "data" / "networks.json").read_text())
@@ -49,6 +50,16 @@ def test_scores(name):
     assert abs(scores.mean() - expected["mean"]) < limit
     assert abs(scores.std() - expected["std"]) < limit
     assert scores.argmax() == expected["argmax"]
+
+
+@pytest.mark.parametrize("name", models.names())
+def test_batch_norms_are_the_published_ones(name):
+    with init.skipped():
+        found = {(m.eps, m.momentum) for m in models.create(name).modules() if isinstance(m, BatchNorm2d)}
+    if name.startswith("mobilenet_v3"):
+        assert found == {(1e-3, 0.01)}
+    else:
+        assert found <= {(1e-3 if name.startswith(("googlenet", "inception")) else 1e-5, 0.1)}
 
 
 @pytest.mark.parametrize(
