@@ -64,7 +64,10 @@ def train(name: str, options: argparse.Namespace) -> History:
 
 
 def draw(histories: dict[str, History], options: argparse.Namespace) -> None:
-    """Draw training losses (lines) and test losses (dashes)."""
+    """Draw training losses (lines) and test losses (dashes), as high as the former reach.
+
+    A plain network's first test loss may be a hundred times as high: its batch norms have seen little.
+    """
     figure = new_figure(6, 4)
     axes = figure.add_axes((0.11, 0.13, 0.86, 0.77))
     for (name, history), colour in zip(histories.items(), (BLUE, ORANGE), strict=True):
@@ -75,7 +78,8 @@ def draw(histories: dict[str, History], options: argparse.Namespace) -> None:
     axes.legend(frameon=False, fontsize=9)
     axes.xaxis.get_major_locator().set_params(integer=True)
     title = f"With and without shortcuts, {options.depth} layers"
-    tidy(axes, title=title, xlabel="epoch", ylabel="loss", ylim=(0, None))
+    top = 1.15 * max(record.train_loss for history in histories.values() for record in history)
+    tidy(axes, title=title, xlabel="epoch", ylabel="loss", ylim=(0, top))
     finish(figure, options.out.with_suffix(".png"))
 
 
