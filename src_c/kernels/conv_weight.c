@@ -60,9 +60,8 @@ static void pack_grad(const fc_weight_job *job, real *to, const real *from, ptrd
   for (ptrdiff_t i = 0; i < rows; i++)
     for (ptrdiff_t j = 0; j < columns; j++, to += width) {
       const real *pixel = from + i * job->grad.row + j * job->grad.pixel;
-      for (ptrdiff_t n = 0; n < width; n += VL) {
+      for (ptrdiff_t n = 0; n < width; n += VL)
         v_store(to + n, v_load_n(pixel + n, max_size(0, min_size(VL, channels - n))));
-      }
     }
 }
 
@@ -100,9 +99,8 @@ static void weight_near(const fc_weight_job *job, fc_tile tile, const fc_weight_
   for (ptrdiff_t i = y; fresh && i < y + rows; i++)
     for (ptrdiff_t j = x; j < x + columns; j++, to += job->near) {
       const real *from = in + (i * p->stride_y + p->first_y) * p->in.row + (j * p->stride_x + p->first_x) * p->in.pixel;
-      for (ptrdiff_t n = 0; n < channels; n += VL) {
+      for (ptrdiff_t n = 0; n < channels; n += VL)
         v_store(to + n, v_load_n(from + part->first + n, min_size(VL, channels - n)));
-      }
     }
   *segment = 0;
   tile.a = copy;
