@@ -18,7 +18,7 @@ from fastconv.layers import (
     to_convolutional,
     to_fully_connected,
 )
-from fastconv.models import alexnet, lenet5
+from fastconv.models import alexnet, lenet5, vgg11
 from tests.helpers import randn
 
 
@@ -100,8 +100,9 @@ def test_features_pool_and_classifier():
     assert sliding(randn(1, 1, 12, 8, dtype=np.float32)).shape == (1, 3, 5, 1)
 
 
-def test_alexnet_takes_larger_images():
-    network = alexnet(5, rng=0).eval()
+@pytest.mark.parametrize("make", [alexnet, vgg11])
+def test_classifiers_take_larger_images(make):
+    network = make(5, rng=0).eval()
     sliding = linear_to_conv2d(network).eval()
     x = randn(1, 3, 288, 224, dtype=np.float32)
     assert sliding(x).shape == (1, 5, 3, 1)
