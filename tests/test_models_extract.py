@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fastconv import layers, models, no_grad
+from fastconv import init, layers, models, no_grad
 from fastconv.models import create_feature_extractor
 
 IMAGES = np.random.default_rng(0).standard_normal((2, 3, 32, 32)).astype(np.float32)
@@ -58,3 +58,16 @@ def test_wrong_paths_are_named():
     model.unused = unused
     with pytest.raises(ValueError, match="did not run unused"):
         create_feature_extractor(model, ["unused", "layer1"])(IMAGES)
+
+
+@pytest.mark.parametrize("name", models.names())
+def test_every_network_is_a_backbone(name):
+    with init.skipped():
+        assert callable(models.create(name).features)
+
+
+def test_maps_of_a_unet_are_what_its_scores_are_made_of():
+    model = models.create("unet", variant="padded", width=4, rng=0).eval()
+    maps = model.features(IMAGES[:, :1])
+    assert maps.shape == (2, 4, 32, 32)
+    np.testing.assert_array_equal(model.outc(maps).detach(), model(IMAGES[:, :1]).detach())

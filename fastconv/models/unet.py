@@ -40,8 +40,8 @@ class UNet(Network):
             channels //= 2
         self.outc = Conv2d(channels, num_classes, 1)
 
-    def forward(self, input: Any) -> Any:
-        """Return scores (N, num_classes, H', W') for images (N, C, H, W)."""
+    def features(self, input: Any) -> Any:
+        """Return the last maps, (N, width, H', W')."""
         x, bridges = input, []
         for level in range(DEPTH + 1):
             x = getattr(self, f"down{level + 1}")(x if level == 0 else self.pool(x))
@@ -50,7 +50,11 @@ class UNet(Network):
         for level in range(DEPTH):
             x = getattr(self, f"upconv{level + 1}")(x)
             x = getattr(self, f"up{level + 1}")(F.cat([_centre(bridges.pop(), x.shape[2:]), x], 1))
-        return self.outc(x)
+        return x
+
+    def forward(self, input: Any) -> Any:
+        """Return scores (N, num_classes, H', W') for images (N, C, H, W)."""
+        return self.outc(self.features(input))
 
 
 def _centre(maps: Any, size: tuple[int, int]) -> Any:
