@@ -256,7 +256,8 @@ static void product_piece(void *context, ptrdiff_t piece, int worker) {
       const ptrdiff_t tiles = ceil_div(here, FC_MR);
       ahead = (fc_ahead){tile.b + products * tile.b_step, new_pixels ? 0 : tile.b_step / tiles};
       tile.ahead = merged_taps == 1 && (new_pixels || tiles <= FEW_TILES) ? &ahead : NULL;
-      /* One vector: tiles that do not cross image rows are the faster ones (even_sums). */
+      /* One vector: tiles that do not cross image rows are the faster ones (even_sums). Of short rows two fill a tile.
+       */
       const ptrdiff_t run = tile.columns <= VL && columns >= FC_MANY_ROWS ? columns
                             : 2 * columns == FC_MR                        ? FC_MR
                                                                           : here;

@@ -31,6 +31,7 @@ typedef struct {
   int by_chunks;       /* for a large input: pieces share the pixels, and those of the same pixels follow each other */
   ptrdiff_t near;      /* of a single tap's copy of the input: the step from pixel to pixel, or 0 where there is none */
   ptrdiff_t panels;    /* of a piece: those that share such a copy, or 1 */
+  ptrdiff_t units;     /* pieces of a chunk */
   ptrdiff_t pixels;    /* side by side in a vector of the gradient, see pixels_a_vector */
   real *sums;          /* with chunks: [chunk][group, panel and range][sums of a part] */
   ptrdiff_t most_sums; /* of a piece's panel */
@@ -231,9 +232,8 @@ static void weight_piece(void *context, ptrdiff_t piece, int worker) {
   const fc_weight_job *job = context;
   const fc_product *p = &job->band;
   const ptrdiff_t parts = p->groups * p->panels * job->ranges, blocks = ceil_div(p->panels, job->panels);
-  const ptrdiff_t units = p->groups * blocks * job->ranges;
-  const ptrdiff_t chunk = job->by_chunks ? piece / units : piece % job->chunks;
-  const ptrdiff_t unit = job->by_chunks ? piece % units : piece / job->chunks;
+  const ptrdiff_t chunk = job->by_chunks ? piece / job->units : piece % job->chunks;
+  const ptrdiff_t unit = job->by_chunks ? piece % job->units : piece / job->chunks;
   const ptrdiff_t range = unit % job->ranges, block = unit / job->ranges % blocks, group = unit / job->ranges / blocks;
   const ptrdiff_t panels = min_size(job->panels, p->panels - block * job->panels);
   const ptrdiff_t first_part = (group * p->panels + block * job->panels) * job->ranges + range;
@@ -275,6 +275,10 @@ static void unpack_piece(void *context, ptrdiff_t piece, int worker) {
                 job->band.groups * job->band.panels * job->ranges * job->most_sums);
 }
 
+static ptrdiff_t units_of(const fc_weight_job *job) {
+  return job->band.groups * ceil_div(job->band.panels, job->panels) * job->ranges;
+}
+
 /* A large input is read seldom: by few ranges of channels, and by as many panels at a time as leave pieces enough. */
 static void plan_large(fc_weight_job *job, ptrdiff_t pieces) {
   const fc_product *p = &job->band;
@@ -284,10 +288,8 @@ static void plan_large(fc_weight_job *job, ptrdiff_t pieces) {
   job->ranges = ceil_div(p->in_channels, NEAR_CHANNELS);
   job->chunks = min_size(min_size(most, job->bands), pieces);
   job->panels = min_size(NEAR_PANELS, p->panels);
-  while (job->panels > 1 && p->groups * ceil_div(p->panels, job->panels) * job->ranges * job->chunks < PIECES)
-    job->panels = (job->panels + 1) / 2;
-  const ptrdiff_t units = p->groups * ceil_div(p->panels, job->panels) * job->ranges;
-  job->chunks = min_size(job->chunks, ceil_div(pieces, units));
+  while (job->panels > 1 && units_of(job) * job->chunks < PIECES) job->panels = (job->panels + 1) / 2;
+  job->chunks = min_size(job->chunks, ceil_div(pieces, units_of(job)));
 }
 
 /* Enough pieces: by panels and groups, else by ranges of channels, else by chunks of the bands. */
@@ -306,6 +308,7 @@ static void plan_weight_pieces(fc_weight_job *job, double work) {
       job->ranges = max_size(1, min_size(max_size(ceil_div(pieces, owned), fit), p->in_channels / (2 * FC_MR)));
     job->chunks = min_size(ceil_div(pieces, owned * job->ranges), job->bands);
   }
+  job->units = units_of(job);
   job->most_sums = taps * ceil_div(p->in_channels, job->ranges) * widest;
 }
 
@@ -349,7 +352,6 @@ static int kernel_conv2d_grad_weight(const fc_conv2d *c, int winograd, fc_image 
     job.near = (ceil_div(ceil_div(p->in_channels, job.ranges), VL) | 1) * VL; /* spread over the cache's sets */
 
   const ptrdiff_t parts = p->groups * p->panels * job.ranges;
-  const ptrdiff_t units = p->groups * ceil_div(p->panels, job.panels) * job.ranges;
   const size_t tables = round64((size_t)(p->rows + (job.by_taps ? 0 : 2 * products)) * sizeof(ptrdiff_t));
   const size_t packed = (size_t)(p->rows * p->columns * FC_PANEL) * sizeof(real);
   const size_t sums = (size_t)job.most_sums * sizeof(real);
@@ -363,7 +365,7 @@ static int kernel_conv2d_grad_weight(const fc_conv2d *c, int winograd, fc_image 
   int status = FC_NO_MEMORY;
   p->scratch = fc_scratch_acquire(fc_workers(), tables + packed + (job.sums ? 0 : (size_t)job.panels * sums) + space);
   if (p->scratch) {
-    status = fc_parallel(units * job.chunks, work, weight_piece, &job);
+    status = fc_parallel(job.units * job.chunks, work, weight_piece, &job);
     if (status == FC_OK && job.sums)
       status = fc_parallel(parts, (double)job.chunks * c->out_channels * products, unpack_piece, &job);
     fc_scratch_release(p->scratch);
