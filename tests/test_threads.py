@@ -219,6 +219,7 @@ def test_ctrl_c_stops_a_long_kernel(kernel: str, threads: int):
         SETUP
         + f"""
 import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs begin with it ignored
 images, filters = np.ones((1, 64, 192, 192), np.float32), np.ones((64, 64, 15, 15), np.float32)
 {prepare}
 fastconv.use_isa("scalar")

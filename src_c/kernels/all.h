@@ -16,6 +16,7 @@
 
 #include "activation.c"
 #include "dropout.c"
+#include "gemm_tile.c"
 #include "gemm.c"
 #include "transpose.c"
 #include "layout.c"

@@ -233,11 +233,15 @@ static void product_piece(void *context, ptrdiff_t piece, int worker) {
                   .segments = segments,
                   .length = merged ? p->taps_x * p->in_channels : p->in_channels,
                   .a_step = 1,
+                  .a_next = band.pixel,
+                  .c_step = p->out.pixel,
                   .clamp = p->clamp,
                   .low = p->low,
                   .high = p->high};
   real *out = (real *)p->out.data + image * p->out.image + y * p->out.row + x * p->out.pixel + first_channel;
   const ptrdiff_t last = min_size(p->panels, (chunk + 1) * p->panels_a_piece), pixels = rows * columns;
+  /* Whether all pixels of the band are at equal distances, whatever rows they are in. */
+  const int flat = rows == 1 || (band.row == columns * band.pixel && p->out.row == columns * p->out.pixel);
   /* Short sums: as many pixels at a time as keep their inputs in the first-level cache while the panels pass. */
   const ptrdiff_t fit = FIRST_LEVEL / (products * (ptrdiff_t)sizeof(real)) / FC_MR * FC_MR;
   const ptrdiff_t block = merged_taps == 1 && fit >= 4 * FC_MR ? fit : pixels;
@@ -256,13 +260,18 @@ static void product_piece(void *context, ptrdiff_t piece, int worker) {
       const ptrdiff_t tiles = ceil_div(here, FC_MR);
       ahead = (fc_ahead){tile.b + products * tile.b_step, new_pixels ? 0 : tile.b_step / tiles};
       tile.ahead = merged_taps == 1 && (new_pixels || tiles <= FEW_TILES) ? &ahead : NULL;
-      /* One vector: tiles that do not cross image rows are the faster ones (even_sums). Of short rows two fill a tile.
+      /* Tiles that do not cross image rows are the faster ones, where these fill them. Of short rows two fill a tile.
        */
-      const ptrdiff_t run = tile.columns <= VL && columns >= FC_MANY_ROWS ? columns
-                            : 2 * columns == FC_MR                        ? FC_MR
-                                                                          : here;
-      for (ptrdiff_t i = 0; i < here; i += run)
-        run_tiles(&tile, min_size(run, here - i), a_row + first + i, c_row + first + i);
+      const int filled = columns % FC_MR == 0 || (tile.columns <= VL && columns >= FC_MANY_ROWS);
+      const ptrdiff_t even = flat ? here : filled && first == 0 ? columns : 0;
+      const ptrdiff_t run = even ? even : 2 * columns == FC_MR ? FC_MR : here;
+      for (ptrdiff_t i = 0; i < here; i += run) {
+        const ptrdiff_t rows_here = min_size(run, here - i);
+        if (even)
+          run_tiles_even(&tile, a_row[first + i], c_row[first + i], rows_here);
+        else
+          run_tiles(&tile, rows_here, a_row + first + i, c_row + first + i);
+      }
     }
 }
 

@@ -8,174 +8,68 @@
  * (k runs over pixels, a_step is the pixel's pitch). B is read in whole vectors: packed panels, or a matrix whose
  * rows are at least that wide. */
 
-enum { FC_PANEL = FC_NV * VL }; /* columns of a full panel */
-
-/* Memory that is needed soon. With every product a line of it is fetched, the next one `step` elements further. */
-typedef struct {
-  const real *at;
-  ptrdiff_t step; /* 0: the rows after the tile, wherever those are */
-} fc_ahead;
-
-typedef struct {
-  const real *a;
-  const ptrdiff_t *a_row, *segment;
-  ptrdiff_t segments, length, a_step;
-  const real *b;
-  ptrdiff_t b_step, b_skip; /* from one product to the next, and what is left out between two segments */
-  real *c;
-  const ptrdiff_t *c_row;
-  ptrdiff_t c_step;  /* from row to row, where rows lie side by side in A */
-  ptrdiff_t columns; /* columns stored; the tile has one vector if they fit into it */
-  const real *bias;  /* one a column, or NULL; the sums start from it */
-  const real *add;   /* added to C, laid out as C is, or NULL; for rows side by side `accumulate` */
-  int accumulate;    /* for rows side by side: add to what C holds */
-  int resume;        /* for other rows: the sums go on from what C holds */
-  fc_ahead *ahead;   /* what is in no near cache and to be fetched meanwhile, or NULL; for rows at equal distances */
-  int clamp;
-  real low, high;
-} fc_tile;
-
-FC_INLINE vec finish(vec value, const fc_tile *t, ptrdiff_t at, ptrdiff_t n) {
-  if (t->add) value = v_add(value, v_load_n(t->add + at, n));
-  if (t->clamp) value = v_min(v_set1(t->high), v_max(v_set1(t->low), value)); /* a NaN stays */
-  return value;
-}
-
-/* Many rows: some of their pointers would be fetched from memory or other registers for each product. Rows at equal
- * distances, as pixels of one image row are, need a third of the pointers, and two products at a time fewer steps. */
-enum { FC_MANY_ROWS = 9, FC_LONG_SEGMENT = 16, WEIGHTS_AHEAD = 32 * FC_PANEL };
-
-static int rows_even(const ptrdiff_t *a_row, int rows) {
-  for (int m = 2; m < rows; m++)
-    if (a_row[m] - a_row[m - 1] != a_row[1] - a_row[0]) return 0;
-  return 1;
-}
-
-static int halves_even(const ptrdiff_t *a_row) {
-  return rows_even(a_row, FC_MR / 2) && rows_even(a_row + FC_MR / 2, FC_MR / 2) &&
-         a_row[1] - a_row[0] == a_row[FC_MR - 1] - a_row[FC_MR - 2];
-}
-
-/* Rows at equal distances lie in runs: one of all, or two halves, as two image rows of few pixels do. Three of a run
- * share a pointer: which one row m has, and how far it is from it. */
-FC_INLINE int pointer_of(const int m, const int run) { return m / run * ((run + 2) / 3) + m % run / 3; }
-FC_INLINE int from_pointer(const int m, const int run) { return m % run % 3; }
-
-FC_INLINE void even_step(const int rows, const int run, const int vectors, const real *const *from, ptrdiff_t distance,
-                         ptrdiff_t k, const real *b, vec sum[][FC_NV]) {
-  vec weight[FC_NV];
-  FC_UNROLL(8)
-  for (int v = 0; v < vectors; v++) {
-    weight[v] = v_load(b + v * VL);
-    __builtin_prefetch(b + v * VL + WEIGHTS_AHEAD, 0, 3);
+/* Tiles of rows at equal distances, on both sides, one after the other. */
+FC_INLINE void even_body(const int rows, const int vectors, const fc_tile *t, const real *a, real *c, ptrdiff_t tiles) {
+  const ptrdiff_t distance = t->a_next, c_step = t->c_step;
+  for (; tiles > 0; tiles--) {
+    vec sum[FC_MR][FC_NV];
+    start_sums(rows, vectors, t, NULL, c, sum);
+    if (t->add) FC_UNROLL(16)
+    for (int m = 0; m < rows; m++) FC_UNROLL(8)
+    for (int v = 0; v < vectors; v++) __builtin_prefetch(t->add + (c - t->c) + m * c_step + v * VL, 0, 3);
+    if (t->ahead)
+      even_sums(rows, rows, vectors, 1, t, a, NULL, distance, c, c + (rows - 1) * c_step, sum);
+    else
+      even_sums(rows, rows, vectors, 0, t, a, NULL, distance, c, c + (rows - 1) * c_step, sum);
+    store_sums(rows, vectors, t, NULL, c, sum);
+    a += rows * distance;
+    c += rows * c_step;
   }
-  FC_UNROLL(16)
-  for (int m = 0; m < rows; m++) {
-    const vec value = v_set1(from[pointer_of(m, run)][from_pointer(m, run) * distance + k]);
-    FC_UNROLL(8)
-    for (int v = 0; v < vectors; v++) sum[m][v] = v_fma(value, weight[v], sum[m][v]);
-  }
-}
-
-FC_INLINE void even_sums(const int rows, const int run, const int vectors, const int ahead, const fc_tile *t,
-                         const real *const *a, ptrdiff_t distance, vec sum[][FC_NV]) {
-  const real *b = t->b, *from[FC_MR / 3 + 2];
-  const ptrdiff_t b_step = t->b_step;
-  const real *next = NULL;
-  ptrdiff_t step = 0;
-  if (ahead) {
-    next = t->ahead->step ? t->ahead->at : a[0] + t->segment[0] + rows * distance;
-    step = t->ahead->step ? t->ahead->step : rows * distance / t->length; /* a line a product, about */
-  }
-  for (ptrdiff_t s = 0; s < t->segments; s++) {
-    FC_UNROLL(16)
-    for (int m = 0; m < rows; m++)
-      if (from_pointer(m, run) == 0) from[pointer_of(m, run)] = a[m] + t->segment[s];
-    ptrdiff_t k = t->length;
-    for (; k > 1; k -= 2) {
-      if (ahead) {
-        __builtin_prefetch(next, 0, 2);
-        __builtin_prefetch(next + step, 0, 2);
-        next += 2 * step;
-      }
-      even_step(rows, run, vectors, from, distance, 0, b, sum);
-      even_step(rows, run, vectors, from, distance, 1, b + b_step, sum);
-      FC_UNROLL(8)
-      for (int i = 0; i <= pointer_of(rows - 1, run); i++) from[i] += 2;
-      b += 2 * b_step;
-    }
-    if (k) {
-      even_step(rows, run, vectors, from, distance, 0, b, sum);
-      b += b_step;
-    }
-    b += t->b_skip;
-  }
-  if (ahead) t->ahead->at = next;
 }
 
 FC_INLINE void tile_body(const int rows, const int vectors, const fc_tile *t, const ptrdiff_t *a_row,
                          const ptrdiff_t *c_row) {
-  vec sum[FC_MR][FC_NV], start[FC_NV];
-  const real *a[FC_MR];
-  const ptrdiff_t tail = t->columns - (vectors - 1) * VL;
-  FC_UNROLL(8)
-  for (int v = 0; v < vectors; v++)
-    start[v] = t->bias ? v_load_n(t->bias + v * VL, v + 1 < vectors ? VL : tail) : v_zero();
+  vec sum[FC_MR][FC_NV];
   FC_UNROLL(16)
-  for (int m = 0; m < rows; m++) {
-    a[m] = t->a + a_row[m];
-    FC_UNROLL(8)
-    for (int v = 0; v < vectors; v++) __builtin_prefetch(t->c + c_row[m] + v * VL, 1, 3); /* is there for the stores */
-    FC_UNROLL(8)
-    for (int v = 0; v < vectors; v++)
-      sum[m][v] = t->resume ? v_load_n(t->c + c_row[m] + v * VL, v + 1 < vectors ? VL : tail) : start[v];
-  }
-  if (t->add) FC_UNROLL(16)
   for (int m = 0; m < rows; m++) FC_UNROLL(8)
-  for (int v = 0; v < vectors; v++) __builtin_prefetch(t->add + c_row[m] + v * VL, 0, 3);
+  for (int v = 0; v < vectors; v++) {
+    __builtin_prefetch(t->c + c_row[m] + v * VL, 1, 3); /* is there for the stores */
+    if (t->add) __builtin_prefetch(t->add + c_row[m] + v * VL, 0, 3);
+  }
+  start_sums(rows, vectors, t, c_row, t->c, sum);
   const real *b = t->b;
   const ptrdiff_t a_step = t->a_step, b_step = t->b_step;
   const int many = rows >= FC_MANY_ROWS && a_step == 1 && t->length >= FC_LONG_SEGMENT;
   const int even = many && rows_even(a_row, rows);
   const int halves = many && !even && rows == FC_MR && rows % 2 == 0 && halves_even(a_row);
-  if (even && t->ahead)
-    even_sums(rows, rows, vectors, 1, t, a, a_row[1] - a_row[0], sum);
-  else if (even)
-    even_sums(rows, rows, vectors, 0, t, a, a_row[1] - a_row[0], sum);
-  else if (halves)
-    even_sums(rows, rows == FC_MR ? rows / 2 : rows, vectors, 0, t, a, a_row[1] - a_row[0], sum);
-  for (ptrdiff_t s = 0; s < t->segments && !even && !halves; s++) {
-    ptrdiff_t i = t->segment[s];
-    for (ptrdiff_t k = t->length; k > 0; k--) {
-      vec weight[FC_NV];
-      FC_UNROLL(8)
-      for (int v = 0; v < vectors; v++) weight[v] = v_load(b + v * VL);
-      FC_UNROLL(16)
-      for (int m = 0; m < rows; m++) {
-        const vec value = v_set1(a[m][i]);
+  if (even) {
+    even_sums(rows, rows, vectors, 0, t, t->a + a_row[0], NULL, a_row[1] - a_row[0], NULL, NULL, sum);
+  } else if (halves) {
+    even_sums(rows, rows == FC_MR ? rows / 2 : rows, vectors, 0, t, t->a + a_row[0], t->a + a_row[rows / 2],
+              a_row[1] - a_row[0], NULL, NULL, sum);
+  } else {
+    const real *a[FC_MR];
+    FC_UNROLL(16)
+    for (int m = 0; m < rows; m++) a[m] = t->a + a_row[m];
+    for (ptrdiff_t s = 0; s < t->segments; s++) {
+      ptrdiff_t i = t->segment[s];
+      for (ptrdiff_t k = t->length; k > 0; k--) {
+        vec weight[FC_NV];
         FC_UNROLL(8)
-        for (int v = 0; v < vectors; v++) sum[m][v] = v_fma(value, weight[v], sum[m][v]);
+        for (int v = 0; v < vectors; v++) weight[v] = v_load(b + v * VL);
+        FC_UNROLL(16)
+        for (int m = 0; m < rows; m++) {
+          const vec value = v_set1(a[m][i]);
+          FC_UNROLL(8)
+          for (int v = 0; v < vectors; v++) sum[m][v] = v_fma(value, weight[v], sum[m][v]);
+        }
+        i += a_step;
+        b += b_step;
       }
-      i += a_step;
-      b += b_step;
-    }
-    b += t->b_skip;
-  }
-  const int plain = !t->add && !t->clamp;
-  FC_UNROLL(16)
-  for (int m = 0; m < rows; m++) {
-    real *c = t->c + c_row[m];
-    FC_UNROLL(8)
-    for (int v = 0; v < vectors; v++) {
-      const ptrdiff_t n = v + 1 < vectors ? VL : tail;
-      vec value = sum[m][v];
-      if (!plain) value = finish(value, t, c_row[m] + v * VL, n);
-      if (n == VL)
-        v_store(c + v * VL, value);
-      else
-        v_store_n(c + v * VL, value, n);
+      b += t->b_skip;
     }
   }
+  store_sums(rows, vectors, t, c_row, t->c, sum);
 }
 
 typedef void (*fc_tile_function)(const fc_tile *, const ptrdiff_t *a_row, const ptrdiff_t *c_row);
@@ -209,24 +103,48 @@ FC_ROWS(FC_TILE, 1)
 FC_MORE(FC_TILE)
 static const fc_tile_function tile_functions[FC_NV][FC_MR + 1] = {FC_ROWS(FC_TILE_NAME, 1) FC_MORE(FC_TILE_NAME)};
 
+typedef void (*fc_even_function)(const fc_tile *, const real *a, real *c, ptrdiff_t tiles);
+
+#define FC_EVEN(rows, vectors)                                                                            \
+  static __attribute__((noinline)) void even_##rows##x##vectors(const fc_tile *t, const real *a, real *c, \
+                                                                ptrdiff_t tiles) {                        \
+    even_body(rows, vectors, t, a, c, tiles);                                                             \
+  }
+#define FC_EVEN_NAME(rows, vectors) [vectors - 1][rows] = even_##rows##x##vectors,
+
+FC_ROWS(FC_EVEN, 1)
+FC_MORE(FC_EVEN)
+static const fc_even_function even_functions[FC_NV][FC_MR + 1] = {FC_ROWS(FC_EVEN_NAME, 1) FC_MORE(FC_EVEN_NAME)};
+
 /* The height of tiles. Rows a multiple of 4 KB apart share the few places that a first-level cache has for their lines
  * (8 or 12): a whole tile's would drive each other out before they are used up. */
-static ptrdiff_t tile_rows(const fc_tile *t, ptrdiff_t rows, const ptrdiff_t *a_row) {
+static ptrdiff_t tile_rows(ptrdiff_t rows, ptrdiff_t distance) {
   enum { PLACES = 8, SETS = 4096 / sizeof(real) };
-  return FC_MR > PLACES && rows > PLACES && t->a_step == 1 && (a_row[1] - a_row[0]) % SETS == 0 ? FC_MR / 2 : FC_MR;
+  return FC_MR > PLACES && rows > PLACES && distance % SETS == 0 ? FC_MR / 2 : FC_MR;
 }
 
 /* All rows against one panel of `t->columns` columns: tiles of nearly equal height. */
 static void run_tiles(const fc_tile *t, ptrdiff_t rows, const ptrdiff_t *a_row, const ptrdiff_t *c_row) {
   if (rows == 0) return;
-  const ptrdiff_t most = tile_rows(t, rows, a_row), tiles = (rows + most - 1) / most, height = rows / tiles,
-                  taller = rows % tiles;
+  const ptrdiff_t most = t->a_step == 1 && rows > 1 ? tile_rows(rows, a_row[1] - a_row[0]) : FC_MR,
+                  tiles = (rows + most - 1) / most, height = rows / tiles, taller = rows % tiles;
   const fc_tile_function *functions = tile_functions[(t->columns - 1) / VL];
   for (ptrdiff_t tile = 0, m = 0; tile < tiles; tile++) {
     const ptrdiff_t here = height + (tile < taller);
     functions[here](t, a_row + m, c_row + m);
     m += here;
   }
+}
+
+/* The same for rows t->a_next apart in A, the first at `a_row`, and t->c_step in C, at `c_row`. */
+static void run_tiles_even(const fc_tile *t, ptrdiff_t a_row, ptrdiff_t c_row, ptrdiff_t rows) {
+  if (rows == 0) return;
+  const ptrdiff_t most = tile_rows(rows, t->a_next), tiles = (rows + most - 1) / most, height = rows / tiles,
+                  taller = rows % tiles;
+  const fc_even_function *functions = even_functions[(t->columns - 1) / VL];
+  const ptrdiff_t done = taller * (height + 1);
+  if (taller) functions[height + 1](t, t->a + a_row, t->c + c_row, taller);
+  functions[height](t, t->a + a_row + done * t->a_next, t->c + c_row + done * t->c_step, tiles - taller);
 }
 
 #if FC_MR_BESIDE
@@ -306,10 +224,6 @@ static void run_tiles_beside(const fc_tile *t, ptrdiff_t rows) {
 }
 
 #endif
-
-FC_INLINE ptrdiff_t min_size(ptrdiff_t a, ptrdiff_t b) { return a < b ? a : b; }
-FC_INLINE ptrdiff_t max_size(ptrdiff_t a, ptrdiff_t b) { return a > b ? a : b; }
-FC_INLINE ptrdiff_t ceil_div(ptrdiff_t a, ptrdiff_t b) { return (a + b - 1) / b; }
 
 /* Width in memory of the panel that begins at `column` of `columns`: whole vectors. */
 FC_INLINE ptrdiff_t panel_width(ptrdiff_t columns, ptrdiff_t column) {

@@ -86,12 +86,10 @@ static void pack_samples_piece(void *context, ptrdiff_t panel, int worker) {
 static void linear_tiles(const fc_linear *p, const real *panel, ptrdiff_t n, ptrdiff_t o, ptrdiff_t rows) {
   const ptrdiff_t width = panel_width(p->batch, n), samples = min_size(FC_PANEL, p->batch - n), no_segment = 0;
   const fc_transposition lanes = transposition();
-  ptrdiff_t a_row[FC_MR], c_row[FC_MR], row[VL], place[FC_PANEL];
+  ptrdiff_t row[VL], place[FC_PANEL];
   real product[FC_MR * FC_PANEL];
-  for (ptrdiff_t m = 0; m < rows; m++) {
-    a_row[m] = m * p->in, c_row[m] = m * FC_PANEL;
-    for (ptrdiff_t j = 0; j < width && p->bias; j += VL) v_store(product + m * FC_PANEL + j, v_set1(p->bias[o + m]));
-  }
+  for (ptrdiff_t m = 0; m < rows && p->bias; m++)
+    for (ptrdiff_t j = 0; j < width; j += VL) v_store(product + m * FC_PANEL + j, v_set1(p->bias[o + m]));
   for (ptrdiff_t m = 0; m < VL; m++) row[m] = m * FC_PANEL;
   for (ptrdiff_t j = 0; j < samples; j++) place[j] = j * p->outputs;
   const fc_tile tile = {.a = p->weight + o * p->in,
@@ -99,15 +97,17 @@ static void linear_tiles(const fc_linear *p, const real *panel, ptrdiff_t n, ptr
                         .segments = 1,
                         .length = p->in,
                         .a_step = 1,
+                        .a_next = p->in,
                         .b = panel,
                         .b_step = width,
                         .c = product,
+                        .c_step = FC_PANEL,
                         .columns = width,
                         .add = p->bias ? product : NULL,
                         .clamp = p->clamp,
                         .low = p->low,
                         .high = p->high};
-  run_tiles(&tile, rows, a_row, c_row);
+  run_tiles_even(&tile, 0, 0, rows);
   for (ptrdiff_t m = 0; m < rows; m += VL)
     transpose(&lanes, product + m * FC_PANEL, row, min_size(VL, rows - m), samples, p->out + n * p->outputs + o + m,
               place, 0);
@@ -182,6 +182,7 @@ static void product_block(const real *a, ptrdiff_t rows, ptrdiff_t a_row_step, p
                   .segments = 1,
                   .length = depth,
                   .a_step = a_step,
+                  .a_next = a_row_step,
                   .b = b + column,
                   .b_step = columns,
                   .c = c + column,
@@ -193,19 +194,14 @@ static void product_block(const real *a, ptrdiff_t rows, ptrdiff_t a_row_step, p
     tile.b = tail;
     tile.b_step = width;
   }
+  enum { ROWS = 8 * FC_MR };
   if (a_row_step == 1) {
-    enum { ROWS = 8 * FC_MR };
     for (ptrdiff_t m = 0; m < rows && !fc_stopping(); m += ROWS, tile.a += ROWS, tile.c += ROWS * columns)
       run_tiles_beside(&tile, min_size(ROWS, rows - m));
     return;
   }
-  ptrdiff_t a_row[FC_MR], c_row[FC_MR];
-  for (ptrdiff_t m = 0; m < rows; m += FC_MR) {
-    if (m % (8 * FC_MR) == 0 && fc_stopping()) return;
-    const ptrdiff_t tiles = min_size(FC_MR, rows - m);
-    for (ptrdiff_t i = 0; i < tiles; i++) a_row[i] = (m + i) * a_row_step, c_row[i] = (m + i) * columns;
-    run_tiles(&tile, tiles, a_row, c_row);
-  }
+  for (ptrdiff_t m = 0; m < rows && !fc_stopping(); m += ROWS)
+    run_tiles_even(&tile, m * a_row_step, m * columns, min_size(ROWS, rows - m));
 }
 
 static void linear_grad_x_piece(void *context, ptrdiff_t panel, int worker) {

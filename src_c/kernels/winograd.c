@@ -54,12 +54,10 @@ static void winograd_store_block(const fc_winograd *p, const fc_winograd_state *
   }
 }
 
-/* What a piece computes: tiles first .. first + count of a group, by panels begin .. end, with the rows of its tiles.
- */
+/* What a piece computes: tiles first .. first + count of a group, by panels begin .. end. */
 typedef struct {
   ptrdiff_t group, block, first, count, begin, end; /* `block` is counted through all groups */
   ptrdiff_t last_width;                             /* of the last panel */
-  ptrdiff_t a_row[WINOGRAD_TILES], c_row[2][WINOGRAD_TILES];
 } fc_winograd_part;
 
 static void winograd_part(const fc_winograd *p, ptrdiff_t piece, fc_winograd_part *part) {
@@ -71,10 +69,6 @@ static void winograd_part(const fc_winograd *p, ptrdiff_t piece, fc_winograd_par
   part->begin = chunk * p->panels_a_piece;
   part->end = min_size(p->panels, part->begin + p->panels_a_piece);
   part->last_width = panel_width(p->out_channels, (part->end - 1) * FC_PANEL);
-  for (ptrdiff_t t = 0; t < part->count; t++) {
-    part->a_row[t] = t * p->row;
-    part->c_row[0][t] = t * FC_PANEL, part->c_row[1][t] = t * part->last_width;
-  }
 }
 
 static void winograd_piece(void *context, ptrdiff_t piece, int worker) {
@@ -89,16 +83,16 @@ static void winograd_piece(void *context, ptrdiff_t piece, int worker) {
 
   const ptrdiff_t no_segment = 0;
   const real *weights = p->weights + group * winograd_group(&p->form, p->depth, p->out_channels);
-  fc_tile tile = {.segment = &no_segment, .segments = 1, .length = p->depth, .a_step = 1};
+  fc_tile tile = {.segment = &no_segment, .segments = 1, .length = p->depth, .a_step = 1, .a_next = p->row};
   /* A plane of inputs stays in the second-level cache while the panels pass; each weight is read once a block. */
   for (int plane = 0; plane < planes && !fc_stopping(); plane++)
     for (ptrdiff_t panel = begin; panel < end; panel++) {
       const ptrdiff_t column = panel * FC_PANEL, width = panel + 1 < end ? FC_PANEL : part.last_width;
-      tile.columns = tile.b_step = width;
+      tile.columns = tile.b_step = tile.c_step = width;
       tile.a = state->inputs + plane * p->plane;
       tile.b = weights + winograd_panel(&p->form, p->depth, column) + plane * winograd_pitch(p->depth, width);
       tile.c = state->products + ((panel - begin) * planes + plane) * p->result_plane;
-      run_tiles(&tile, count, part.a_row, part.c_row[panel + 1 == end]);
+      run_tiles_even(&tile, 0, 0, count);
     }
   winograd_store_block(p, state, group, first, count, begin, end);
 }
@@ -125,7 +119,7 @@ static void winograd_slice_piece(void *context, ptrdiff_t piece, int worker) {
   state->block = part.block;
 
   const ptrdiff_t no_segment = 0;
-  fc_tile tile = {.segment = &no_segment, .segments = 1, .a_step = 1};
+  fc_tile tile = {.segment = &no_segment, .segments = 1, .a_step = 1, .a_next = p->row};
   for (ptrdiff_t c = 0; c < p->depth && !fc_stopping(); c += tile.length) {
     tile.length = min_size(p->slice, p->depth - c);
     tile.resume = c > 0;
@@ -140,12 +134,12 @@ static void winograd_slice_piece(void *context, ptrdiff_t piece, int worker) {
       const ptrdiff_t column = panel * FC_PANEL, width = panel + 1 < end ? FC_PANEL : part.last_width;
       const ptrdiff_t pitch = winograd_pitch(tile.length, width);
       winograd_pack_panel(&p->plain, group, column, c, c + tile.length, state->weights, pitch);
-      tile.columns = tile.b_step = width;
+      tile.columns = tile.b_step = tile.c_step = width;
       for (int plane = 0; plane < planes; plane++) {
         tile.a = state->inputs + plane * p->plane;
         tile.b = state->weights + plane * pitch;
         tile.c = state->products + ((panel - begin) * planes + plane) * p->result_plane;
-        run_tiles(&tile, count, part.a_row, part.c_row[panel + 1 == end]);
+        run_tiles_even(&tile, 0, 0, count);
       }
     }
   }
