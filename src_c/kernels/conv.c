@@ -258,7 +258,7 @@ static void product_piece(void *context, ptrdiff_t piece, int worker) {
       /* The pixels of the next tile, while they are new; then, where few tiles are a panel's, the next weights. */
       const int new_pixels = panel == chunk * p->panels_a_piece;
       const ptrdiff_t tiles = ceil_div(here, FC_MR);
-      ahead = (fc_ahead){tile.b + products * tile.b_step, new_pixels ? 0 : tile.b_step / tiles};
+      ahead = (fc_ahead){tile.b + products * tile.b_step, new_pixels ? 0 : tile.b_step / tiles, tiles};
       tile.ahead = merged_taps == 1 && (new_pixels || tiles <= FEW_TILES) ? &ahead : NULL;
       /* Tiles that do not cross image rows are the faster ones, where these fill them. Of short rows two fill a tile.
        */

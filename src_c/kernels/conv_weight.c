@@ -88,6 +88,7 @@ static void weight_taps(const fc_weight_job *job, fc_tile tile, const fc_weight_
       tile.b_skip = (columns - tile.length) * width;
     }
     if (tile.segments || !tile.accumulate) run_tiles_beside(&tile, rows);
+    tile.ahead = NULL;
   }
 }
 
@@ -99,9 +100,9 @@ static void weight_near(const fc_weight_job *job, fc_tile tile, const fc_weight_
   real *to = copy;
   for (ptrdiff_t i = y; fresh && i < y + rows; i++)
     for (ptrdiff_t j = x; j < x + columns; j++, to += job->near) {
-      const real *from = in + (i * p->stride_y + p->first_y) * p->in.row + (j * p->stride_x + p->first_x) * p->in.pixel;
-      for (ptrdiff_t n = 0; n < channels; n += VL)
-        v_store(to + n, v_load_n(from + part->first + n, min_size(VL, channels - n)));
+      const real *from =
+          in + (i * p->stride_y + p->first_y) * p->in.row + (j * p->stride_x + p->first_x) * p->in.pixel + part->first;
+      for (ptrdiff_t n = 0; n < channels; n += VL) v_store(to + n, v_load_n(from + n, min_size(VL, channels - n)));
     }
   *segment = 0;
   tile.a = copy;
@@ -203,9 +204,24 @@ static ptrdiff_t weight_space_size(const fc_weight_job *job);
 static int weight_winograd(const fc_weight_job *job, const fc_weight_part *part, ptrdiff_t first, ptrdiff_t last,
                            real *space, real *sums);
 
-/* The sums of a part over one band, added to what is there if `tile` says so; returns 0 if the band has no pixels. */
+/* What is read after a band's panel number `panel` of `panels`: the gradient of the next, after the last that of the
+ * next band's first, and a share of the next band's input. Where bands are whole rows of dense images, the next one's
+ * pixels follow; elsewhere other pixels are fetched in vain. */
+static void weight_ahead(const fc_weight_job *job, const fc_weight_part *part, const real *in, const real *grad,
+                         ptrdiff_t pixels, ptrdiff_t panel, ptrdiff_t panels, fc_ahead ahead[3]) {
+  const fc_product *p = &job->band;
+  const ptrdiff_t lines = ceil_div(part->last - part->first, LINE), begin = lines * panel / panels;
+  const real *next = panel + 1 < panels ? grad + FC_PANEL : grad - panel * FC_PANEL + pixels * job->grad.pixel;
+  ahead[0] = (fc_ahead){next, job->grad.pixel, ceil_div(part->width, LINE)};
+  ahead[1] = (fc_ahead){in + part->first + begin * LINE + pixels * p->stride_y * p->stride_x * p->in.pixel,
+                        p->stride_x * p->in.pixel, lines * (panel + 1) / panels - begin};
+  ahead[2] = (fc_ahead){.tiles = 0};
+}
+
+/* The sums of a piece's panel number `panel` of `panels` over one band, added to what is there if `tile` says so;
+ * returns 0 if the band has no pixels. */
 static int weight_band(const fc_weight_job *job, fc_tile tile, const fc_weight_part *part, ptrdiff_t index,
-                       real *packed, real *copy, int fresh, ptrdiff_t *tables) {
+                       ptrdiff_t panel, ptrdiff_t panels, real *packed, real *copy, ptrdiff_t *tables) {
   const fc_product *p = &job->band;
   const ptrdiff_t x = index % p->bands_x * p->columns, y = index / p->bands_x % p->bands_y * p->rows;
   const fc_weight_job one = weight_image(job, index / p->bands_x / p->bands_y);
@@ -215,14 +231,19 @@ static int weight_band(const fc_weight_job *job, fc_tile tile, const fc_weight_p
   const real *grad = (const real *)one.grad.data + y * one.grad.row + x * one.grad.pixel +
                      part->group * p->out_channels + part->column;
   pack_grad(&one, packed, grad, rows, columns, part->channels, part->width);
+  fc_ahead ahead[3];
+  weight_ahead(&one, part, in + y * p->stride_y * one.band.in.row + x * p->stride_x * one.band.in.pixel, grad,
+               rows * columns, panel, panels, ahead);
   tile.b = packed;
   tile.a_step = p->stride_x * one.band.in.pixel;
+  tile.ahead = ahead;
   if (job->near) {
-    weight_near(&one, tile, part, in, y, x, rows, columns, copy, fresh, tables);
+    weight_near(&one, tile, part, in, y, x, rows, columns, copy, panel == 0, tables);
   } else if (job->by_taps) {
     weight_taps(&one, tile, part, in, y, y + rows, x, x + columns, tables);
   } else {
     const fc_band band = open_band(&one.band, in, y, x, rows, columns, copy, 1);
+    tile.ahead = NULL;
     weight_merged(&one, tile, &band, rows, columns, tables);
   }
   return 1;
@@ -256,7 +277,7 @@ static void weight_piece(void *context, ptrdiff_t piece, int worker) {
       const fc_weight_part part = weight_part(job, first_part + panel * job->ranges);
       tile.b_step = tile.c_step = tile.columns = part.width;
       tile.c = sums + panel * next;
-      found = weight_band(job, tile, &part, index, packed, copy, panel == 0, tables);
+      found = weight_band(job, tile, &part, index, panel, panels, packed, copy, tables);
     }
     tile.accumulate |= found;
   }

@@ -151,7 +151,8 @@ static void run_tiles_even(const fc_tile *t, ptrdiff_t a_row, ptrdiff_t c_row, p
 
 /* The sums alone, for rows that lie side by side in A: row m is at a[m], and its result at c[m * c_step]. One pointer
  * serves all rows, where tile_body has to fetch most of its pointers from memory. */
-FC_INLINE void beside_body(const int rows, const int vectors, const fc_tile *t, const real *a, real *c) {
+FC_INLINE void beside_body(const int rows, const int vectors, const fc_tile *t, const real *a, real *c,
+                           const real *next, ptrdiff_t step) {
   vec sum[FC_MR_BESIDE][FC_NV];
   const ptrdiff_t tail = t->columns - (vectors - 1) * VL;
   FC_UNROLL(32)
@@ -173,6 +174,8 @@ FC_INLINE void beside_body(const int rows, const int vectors, const fc_tile *t, 
       }
       from += a_step;
       b += b_step;
+      __builtin_prefetch(next, 0, 2);
+      next += step;
     }
     b += t->b_skip;
   }
@@ -184,11 +187,12 @@ FC_INLINE void beside_body(const int rows, const int vectors, const fc_tile *t, 
   }
 }
 
-typedef void (*fc_beside_function)(const fc_tile *, const real *a, real *c);
+typedef void (*fc_beside_function)(const fc_tile *, const real *a, real *c, const real *next, ptrdiff_t step);
 
-#define FC_BESIDE(rows, vectors)                                                                              \
-  static __attribute__((noinline)) void beside_##rows##x##vectors(const fc_tile *t, const real *a, real *c) { \
-    beside_body(rows, vectors, t, a, c);                                                                      \
+#define FC_BESIDE(rows, vectors)                                                                            \
+  static __attribute__((noinline)) void beside_##rows##x##vectors(const fc_tile *t, const real *a, real *c, \
+                                                                  const real *next, ptrdiff_t step) {       \
+    beside_body(rows, vectors, t, a, c, next, step);                                                        \
   }
 #define FC_BESIDE_NAME(rows, vectors) [vectors - 1][rows] = beside_##rows##x##vectors,
 #define FC_ROWS_BESIDE FC_CAT(FC_ROWS_, FC_MR_BESIDE)
@@ -204,9 +208,13 @@ static void run_tiles_beside(const fc_tile *t, ptrdiff_t rows) {
   const ptrdiff_t vectors = (t->columns - 1) / VL + 1, most = vectors == 1 ? FC_MR_BESIDE : FC_MR;
   const ptrdiff_t tiles = (rows + most - 1) / most, height = rows / tiles, taller = rows % tiles;
   const fc_beside_function *functions = beside_functions[vectors - 1];
-  for (ptrdiff_t tile = 0, m = 0; tile < tiles; tile++) {
+  const fc_ahead *ahead = t->ahead;
+  for (ptrdiff_t tile = 0, m = 0, column = 0; tile < tiles; tile++, column++) {
     const ptrdiff_t here = height + (tile < taller);
-    functions[here](t, t->a + m, t->c + m * t->c_step);
+    if (ahead && column == ahead->tiles) ahead++, column = 0;
+    if (ahead && ahead->tiles == 0) ahead = NULL;
+    const real *a = t->a + m;
+    functions[here](t, a, t->c + m * t->c_step, ahead ? ahead->at + column * LINE : a, ahead ? ahead->step : 0);
     m += here;
   }
 }

@@ -6,10 +6,13 @@ FC_INLINE ptrdiff_t ceil_div(ptrdiff_t a, ptrdiff_t b) { return (a + b - 1) / b;
 
 enum { FC_PANEL = FC_NV * VL }; /* columns of a full panel */
 
-/* Memory that is needed soon. With every product a line of it is fetched, the next one `step` elements further. */
+/* Memory that is needed soon: with every product a line of it is fetched, the next one `step` elements further. For
+ * rows side by side it is a list, ended by one without tiles: each of so many tiles fetches a line of one pixel after
+ * the other, the next tile those pixels' next lines. */
 typedef struct {
   const real *at;
-  ptrdiff_t step; /* 0: the rows after the tile, wherever those are */
+  ptrdiff_t step; /* for rows at equal distances 0: the rows after the tile, wherever those are */
+  ptrdiff_t tiles;
 } fc_ahead;
 
 typedef struct {
@@ -27,7 +30,7 @@ typedef struct {
   const real *add;   /* added to C, laid out as C is, or NULL; for rows side by side `accumulate` */
   int accumulate;    /* for rows side by side: add to what C holds */
   int resume;        /* for other rows: the sums go on from what C holds */
-  fc_ahead *ahead;   /* what is in no near cache and to be fetched meanwhile, or NULL; for rows at equal distances */
+  fc_ahead *ahead;   /* what is in no near cache and to be fetched meanwhile, or NULL; not for rows by tables */
   int clamp;
   real low, high;
 } fc_tile;
