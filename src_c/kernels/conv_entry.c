@@ -125,16 +125,26 @@ static fc_phase phase_of(ptrdiff_t r, ptrdiff_t size, ptrdiff_t kernel, ptrdiff_
   return f;
 }
 
-/* The product where no tap reaches: the epilogue alone. */
-static void empty_product(const fc_product *p) {
+/* A row of a product where no tap reaches: the epilogue alone. */
+static void empty_row(void *context, ptrdiff_t row, int worker) {
+  (void)worker;
+  const fc_product *p = context;
   const ptrdiff_t channels = p->groups * p->out_channels;
-  for (ptrdiff_t n = 0; n < p->batch; n++)
-    for (ptrdiff_t y = 0; y < p->out_h; y++)
-      for (ptrdiff_t x = 0; x < p->out_w; x++) {
-        real *to = (real *)p->out.data + n * p->out.image + y * p->out.row + x * p->out.pixel;
-        const real *add = added(p->add, &p->out, to);
-        for (ptrdiff_t i = 0; i < channels; i++) to[i] = (p->bias ? p->bias[i] : 0) + (add ? add[i] : 0);
-      }
+  real *to = (real *)p->out.data + row / p->out_h * p->out.image + row % p->out_h * p->out.row;
+  for (ptrdiff_t x = 0; x < p->out_w; x++, to += p->out.pixel) {
+    const real *add = added(p->add, &p->out, to);
+    for (ptrdiff_t c = 0; c < channels; c += VL) {
+      const ptrdiff_t n = min_size(VL, channels - c);
+      const vec value = p->bias ? v_load_n(p->bias + c, n) : v_zero();
+      v_store_n(to + c, add ? v_add(value, v_load_n(add + c, n)) : value, n);
+    }
+  }
+}
+
+static int empty_product(fc_product *p) {
+  if (p->out_h <= 0 || p->out_w <= 0) return FC_OK;
+  return fc_parallel(p->batch * p->out_h, (double)p->batch * p->out_h * p->out_w * p->groups * p->out_channels,
+                     empty_row, p);
 }
 
 static int kernel_conv2d_grad_input(const fc_conv2d *c, fc_image grad, const void *packed, const fc_epilogue *epilogue,
@@ -142,6 +152,7 @@ static int kernel_conv2d_grad_input(const fc_conv2d *c, fc_image grad, const voi
   const fc_window *w = &c->window;
   const real *weights = packed;
   if (is_narrow(c)) return narrow_grad_input(c, grad, packed, epilogue, grad_x);
+  fc_phases phases = {.count = 0};
   for (ptrdiff_t ry = 0; ry < w->stride_y && ry < w->h; ry++)
     for (ptrdiff_t rx = 0; rx < w->stride_x && rx < w->w; rx++) {
       const fc_phase fy = phase_of(ry, w->h, w->kh, w->stride_y, w->pad_y, w->dilation_y);
@@ -170,11 +181,12 @@ static int kernel_conv2d_grad_input(const fc_conv2d *c, fc_image grad, const voi
                       .bias = epilogue->bias,
                       .add = added(epilogue->add, &grad_x, out.data)};
       if (fy.count == 0 || fx.count == 0 || p.in_channels == 0 || w->out_h == 0 || w->out_w == 0) {
-        empty_product(&p);
+        const int status = empty_product(&p);
+        if (status != FC_OK) return status;
         continue;
       }
       if (in_lanes(c, 1)) {
-        const int status = run_depthwise(&p);
+        const int status = add_phase(&phases, &p);
         if (status != FC_OK) return status;
         weights += fy.count * fx.count * w->channels * p.in_channels;
         continue;
@@ -185,5 +197,5 @@ static int kernel_conv2d_grad_input(const fc_conv2d *c, fc_image grad, const voi
       const ptrdiff_t shared = w->channels / c->groups * pixels, taps = fy.count * (fx.count + pixels - 1);
       weights += c->groups * packed_group(shared, taps * p.in_channels);
     }
-  return FC_OK;
+  return run_phases(&phases);
 }

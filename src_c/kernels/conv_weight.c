@@ -205,16 +205,17 @@ static int weight_winograd(const fc_weight_job *job, const fc_weight_part *part,
                            real *space, real *sums);
 
 /* What is read after a band's panel number `panel` of `panels`: the gradient of the next, after the last that of the
- * next band's first, and a share of the next band's input. Where bands are whole rows of dense images, the next one's
- * pixels follow; elsewhere other pixels are fetched in vain. */
+ * next band's first, and, unless rows are left out, a share of the next band's input. Where bands are whole rows of
+ * dense images, its pixels are those that follow; elsewhere other pixels are fetched in vain. */
 static void weight_ahead(const fc_weight_job *job, const fc_weight_part *part, const real *in, const real *grad,
                          ptrdiff_t pixels, ptrdiff_t panel, ptrdiff_t panels, fc_ahead ahead[3]) {
   const fc_product *p = &job->band;
-  const ptrdiff_t lines = ceil_div(part->last - part->first, LINE), begin = lines * panel / panels;
+  const ptrdiff_t lines = p->stride_y == 1 ? ceil_div(part->last - part->first, LINE) : 0,
+                  begin = lines * panel / panels;
   const real *next = panel + 1 < panels ? grad + FC_PANEL : grad - panel * FC_PANEL + pixels * job->grad.pixel;
   ahead[0] = (fc_ahead){next, job->grad.pixel, ceil_div(part->width, LINE)};
-  ahead[1] = (fc_ahead){in + part->first + begin * LINE + pixels * p->stride_y * p->stride_x * p->in.pixel,
-                        p->stride_x * p->in.pixel, lines * (panel + 1) / panels - begin};
+  ahead[1] = (fc_ahead){in + part->first + begin * LINE + pixels * p->stride_x * p->in.pixel, p->stride_x * p->in.pixel,
+                        lines * (panel + 1) / panels - begin};
   ahead[2] = (fc_ahead){.tiles = 0};
 }
 
