@@ -16,6 +16,8 @@ CASES = [  # channels, size, kernel, options
     (16, (8, 5), 3, {"padding": 1, "stride": 2}),
     (5, (1, 2), 5, {"padding": 2}),
     (33, (9, 12), 5, {"padding": 2, "stride": 2}),
+    (7, (23, 44), 5, {"padding": 1, "stride": 5}),  # more phases of its input gradient than are run at a time
+    (20, (37, 8), 2, {"stride": (4, 3)}),  # some that nothing reaches, and bands that some do not have
     (2, (6, 70), 3, {"padding": ((0, 2), (2, 0))}),
 ]
 
