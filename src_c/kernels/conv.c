@@ -244,7 +244,8 @@ static void product_piece(void *context, ptrdiff_t piece, int worker) {
   const int flat = rows == 1 || (band.row == columns * band.pixel && p->out.row == columns * p->out.pixel);
   /* Short sums: as many pixels at a time as keep their inputs in the first-level cache while the panels pass. */
   const ptrdiff_t fit = FIRST_LEVEL / (products * (ptrdiff_t)sizeof(real)) / FC_MR * FC_MR;
-  const ptrdiff_t block = merged_taps == 1 && fit >= 4 * FC_MR ? fit : pixels;
+  const ptrdiff_t unit = !flat && columns % FC_MR == 0 ? columns : 1; /* whole image rows, where tiles fill these */
+  const ptrdiff_t block = merged_taps == 1 && fit >= 4 * FC_MR ? max_size(1, fit / unit) * unit : pixels;
   for (ptrdiff_t first = 0; first < pixels && !fc_stopping(); first += block)
     for (ptrdiff_t panel = chunk * p->panels_a_piece; panel < last && !fc_stopping(); panel++) {
       const ptrdiff_t here = min_size(block, pixels - first);
@@ -263,7 +264,7 @@ static void product_piece(void *context, ptrdiff_t piece, int worker) {
       /* Tiles that do not cross image rows are the faster ones, where these fill them. Of short rows two fill a tile.
        */
       const int filled = columns % FC_MR == 0 || (tile.columns <= VL && columns >= FC_MANY_ROWS);
-      const ptrdiff_t even = flat ? here : filled && first == 0 ? columns : 0;
+      const ptrdiff_t even = flat ? here : filled && first % columns == 0 ? columns : 0;
       const ptrdiff_t run = even ? even : 2 * columns == FC_MR ? FC_MR : here;
       for (ptrdiff_t i = 0; i < here; i += run) {
         const ptrdiff_t rows_here = min_size(run, here - i);

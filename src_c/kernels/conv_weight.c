@@ -315,16 +315,16 @@ static void plan_large(fc_weight_job *job, ptrdiff_t pieces) {
 }
 
 /* Enough pieces: by panels and groups, else by ranges of channels, else by chunks of the bands. */
-static void plan_weight_pieces(fc_weight_job *job, double work) {
+static void plan_weight_pieces(fc_weight_job *job, double work, int single) {
   const fc_product *p = &job->band;
   const ptrdiff_t pieces = pieces_for(job->winograd ? work / 4 : work), owned = p->groups * p->panels;
   const ptrdiff_t taps = p->taps_y * p->taps_x, widest = panel_width(p->out_channels, 0);
   const ptrdiff_t fit = ceil_div(p->in_channels * taps * widest * (ptrdiff_t)sizeof(real), WEIGHT_SUMS);
   job->ranges = job->panels = 1;
-  if (job->by_chunks) {
+  if (job->by_chunks && single) {
     plan_large(job, pieces);
   } else {
-    if (job->winograd) /* the fewer ranges, the less is transformed twice */
+    if (job->winograd || (job->by_chunks && job->by_taps)) /* the fewer ranges, the less is transformed or read twice */
       job->ranges = fit;
     else if (job->by_taps)
       job->ranges = max_size(1, min_size(max_size(ceil_div(pieces, owned), fit), p->in_channels / (2 * FC_MR)));
@@ -357,9 +357,9 @@ static int kernel_conv2d_grad_weight(const fc_conv2d *c, int winograd, fc_image 
   const int large = (double)p->batch * p->in_h * p->in_w * w->channels * sizeof(real) > FAR_INPUT;
   const int single = large && job.by_taps && !p->copied && products == p->in_channels;
   const ptrdiff_t reach = p->rows * p->columns * p->stride_x * x.pixel * (ptrdiff_t)sizeof(real);
-  job.by_chunks = single;
   if (job.by_taps) p->copied = 0;
   job.winograd = winograd && weight_by_winograd(c);
+  job.by_chunks = large && !job.winograd;
   job.images_y = job.images_x = 1;
   if (job.winograd) { /* whole tiles */
     job.images_y = p->step_y, job.images_x = p->step_x;
@@ -369,7 +369,7 @@ static int kernel_conv2d_grad_weight(const fc_conv2d *c, int winograd, fc_image 
   }
   job.bands = p->batch * job.images_y * job.images_x * p->bands_y * p->bands_x;
   const double work = (double)w->batch * w->out_h * w->out_w * c->out_channels * (double)products;
-  plan_weight_pieces(&job, work);
+  plan_weight_pieces(&job, work, single);
   if (single && reach >= FAR_APART)
     job.near = (ceil_div(ceil_div(p->in_channels, job.ranges), VL) | 1) * VL; /* spread over the cache's sets */
 
