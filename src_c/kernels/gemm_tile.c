@@ -17,12 +17,11 @@ typedef struct {
 
 typedef struct {
   const real *a;
-  const ptrdiff_t *a_row, *segment;
+  const ptrdiff_t *segment;
   ptrdiff_t segments, length, a_step;
   const real *b;
   ptrdiff_t b_step, b_skip; /* from one product to the next, and what is left out between two segments */
   real *c;
-  const ptrdiff_t *c_row;
   ptrdiff_t a_next;  /* from row to row, where rows lie at equal distances in A and in C */
   ptrdiff_t c_step;  /* from row to row, where rows lie side by side in A or at equal distances */
   ptrdiff_t columns; /* columns stored; the tile has one vector if they fit into it */
