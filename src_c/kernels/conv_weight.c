@@ -205,15 +205,15 @@ static int weight_winograd(const fc_weight_job *job, const fc_weight_part *part,
                            real *space, real *sums);
 
 /* What is read after a band's panel number `panel` of `panels`: the gradient of the next, after the last that of the
- * next band's first, and, unless rows are left out, a share of the next band's input. Where bands are whole rows of
- * dense images, its pixels are those that follow; elsewhere other pixels are fetched in vain. */
+ * next band's first, and, unless rows are left out, a share of the next band's input, if there is one (`more`). Where
+ * bands are whole rows of dense images, its pixels are those that follow; elsewhere others are fetched in vain. */
 static void weight_ahead(const fc_weight_job *job, const fc_weight_part *part, const real *in, const real *grad,
-                         ptrdiff_t pixels, ptrdiff_t panel, ptrdiff_t panels, fc_ahead ahead[3]) {
+                         ptrdiff_t pixels, ptrdiff_t panel, ptrdiff_t panels, int more, fc_ahead ahead[3]) {
   const fc_product *p = &job->band;
-  const ptrdiff_t lines = p->stride_y == 1 ? ceil_div(part->last - part->first, LINE) : 0,
+  const ptrdiff_t lines = more && p->stride_y == 1 ? ceil_div(part->last - part->first, LINE) : 0,
                   begin = lines * panel / panels;
   const real *next = panel + 1 < panels ? grad + FC_PANEL : grad - panel * FC_PANEL + pixels * job->grad.pixel;
-  ahead[0] = (fc_ahead){next, job->grad.pixel, ceil_div(part->width, LINE)};
+  ahead[0] = (fc_ahead){next, job->grad.pixel, more || panel + 1 < panels ? ceil_div(part->width, LINE) : 0};
   ahead[1] = (fc_ahead){in + part->first + begin * LINE + pixels * p->stride_x * p->in.pixel, p->stride_x * p->in.pixel,
                         lines * (panel + 1) / panels - begin};
   ahead[2] = (fc_ahead){.tiles = 0};
@@ -222,7 +222,7 @@ static void weight_ahead(const fc_weight_job *job, const fc_weight_part *part, c
 /* The sums of a piece's panel number `panel` of `panels` over one band, added to what is there if `tile` says so;
  * returns 0 if the band has no pixels. */
 static int weight_band(const fc_weight_job *job, fc_tile tile, const fc_weight_part *part, ptrdiff_t index,
-                       ptrdiff_t panel, ptrdiff_t panels, real *packed, real *copy, ptrdiff_t *tables) {
+                       ptrdiff_t panel, ptrdiff_t panels, int more, real *packed, real *copy, ptrdiff_t *tables) {
   const fc_product *p = &job->band;
   const ptrdiff_t x = index % p->bands_x * p->columns, y = index / p->bands_x % p->bands_y * p->rows;
   const fc_weight_job one = weight_image(job, index / p->bands_x / p->bands_y);
@@ -234,7 +234,7 @@ static int weight_band(const fc_weight_job *job, fc_tile tile, const fc_weight_p
   pack_grad(&one, packed, grad, rows, columns, part->channels, part->width);
   fc_ahead ahead[3];
   weight_ahead(&one, part, in + y * p->stride_y * one.band.in.row + x * p->stride_x * one.band.in.pixel, grad,
-               rows * columns, panel, panels, ahead);
+               rows * columns, panel, panels, more, ahead);
   tile.b = packed;
   tile.a_step = p->stride_x * one.band.in.pixel;
   tile.ahead = ahead;
@@ -278,7 +278,7 @@ static void weight_piece(void *context, ptrdiff_t piece, int worker) {
       const fc_weight_part part = weight_part(job, first_part + panel * job->ranges);
       tile.b_step = tile.c_step = tile.columns = part.width;
       tile.c = sums + panel * next;
-      found = weight_band(job, tile, &part, index, panel, panels, packed, copy, tables);
+      found = weight_band(job, tile, &part, index, panel, panels, index + 1 < last_band, packed, copy, tables);
     }
     tile.accumulate |= found;
   }
