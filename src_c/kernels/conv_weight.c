@@ -232,19 +232,20 @@ static int weight_band(const fc_weight_job *job, fc_tile tile, const fc_weight_p
   const real *grad = (const real *)one.grad.data + y * one.grad.row + x * one.grad.pixel +
                      part->group * p->out_channels + part->column;
   pack_grad(&one, packed, grad, rows, columns, part->channels, part->width);
-  fc_ahead ahead[3];
-  weight_ahead(&one, part, in + y * p->stride_y * one.band.in.row + x * p->stride_x * one.band.in.pixel, grad,
-               rows * columns, panel, panels, more, ahead);
   tile.b = packed;
   tile.a_step = p->stride_x * one.band.in.pixel;
-  tile.ahead = ahead;
+  fc_ahead ahead[3];
+  if (job->by_taps) {
+    weight_ahead(&one, part, in + y * p->stride_y * one.band.in.row + x * p->stride_x * one.band.in.pixel, grad,
+                 rows * columns, panel, panels, more, ahead);
+    tile.ahead = ahead;
+  }
   if (job->near) {
     weight_near(&one, tile, part, in, y, x, rows, columns, copy, panel == 0, tables);
   } else if (job->by_taps) {
     weight_taps(&one, tile, part, in, y, y + rows, x, x + columns, tables);
   } else {
     const fc_band band = open_band(&one.band, in, y, x, rows, columns, copy, 1);
-    tile.ahead = NULL;
     weight_merged(&one, tile, &band, rows, columns, tables);
   }
   return 1;
@@ -321,7 +322,7 @@ static void plan_weight_pieces(fc_weight_job *job, double work, int single) {
   const ptrdiff_t taps = p->taps_y * p->taps_x, widest = panel_width(p->out_channels, 0);
   const ptrdiff_t fit = ceil_div(p->in_channels * taps * widest * (ptrdiff_t)sizeof(real), WEIGHT_SUMS);
   job->ranges = job->panels = 1;
-  if (job->by_chunks && single) {
+  if (single) {
     plan_large(job, pieces);
   } else {
     if (job->winograd || (job->by_chunks && job->by_taps)) /* the fewer ranges, the less is transformed or read twice */

@@ -155,9 +155,7 @@ FC_INLINE void depthwise_rows(const int sources, const fc_lanes *lanes, const fc
   }
 }
 
-static void depthwise_piece(void *context, ptrdiff_t piece, int worker) {
-  (void)worker;
-  const fc_product *p = context;
+static void depthwise_piece(const fc_product *p, ptrdiff_t piece) {
   const fc_lanes lanes = lanes_of(p->in_channels, p->out_channels);
   if (lanes.sources == 0)
     depthwise_rows(0, &lanes, p, piece);
@@ -167,52 +165,50 @@ static void depthwise_piece(void *context, ptrdiff_t piece, int worker) {
     depthwise_rows(2, &lanes, p, piece);
 }
 
-/* Multiply-adds of a pixel. */
-static double depthwise_products(const fc_product *p) {
-  return (double)p->groups * p->in_channels * p->out_channels * (double)(p->taps_y * p->taps_x);
-}
-
-static int run_depthwise(fc_product *p) {
-  if (p->batch == 0 || p->out_h <= 0 || p->out_w <= 0) return FC_OK;
-  if (can_sweep(p)) return run_sweep(p);
-  p->rows = min_size(p->out_h, DEPTHWISE_ROWS);
-  return fc_parallel(p->batch * ceil_div(p->out_h, p->rows), p->batch * p->out_h * p->out_w * depthwise_products(p),
-                     depthwise_piece, p);
-}
-
 enum { MOST_PHASES = 16 };
 
 /* Products that write between each other, as the phases of a strided input gradient do: band by band, so that lines
  * are whole, and memory pages complete, before they leave the caches. */
 typedef struct {
-  fc_product product[MOST_PHASES];
   ptrdiff_t count, bands;
   double work;
+  fc_product product[MOST_PHASES];
 } fc_phases;
 
 static void phases_piece(void *context, ptrdiff_t piece, int worker) {
-  fc_phases *job = context;
+  (void)worker;
+  const fc_phases *job = context;
   const ptrdiff_t image = piece / job->bands, band = piece % job->bands;
   for (ptrdiff_t i = 0; i < job->count; i++) {
-    fc_product *p = &job->product[i];
+    const fc_product *p = &job->product[i];
     const ptrdiff_t own = ceil_div(p->out_h, p->rows);
-    if (band < own) depthwise_piece(p, image * own + band, worker);
+    if (band < own) depthwise_piece(p, image * own + band);
   }
 }
 
 static int run_phases(fc_phases *job) {
   if (job->count == 0) return FC_OK;
   const int status = fc_parallel(job->product[0].batch * job->bands, job->work, phases_piece, job);
-  *job = (fc_phases){.count = 0};
+  job->count = 0;
   return status;
 }
 
 /* Runs a product, or keeps it to be run with its like. */
 static int add_phase(fc_phases *job, fc_product *p) {
-  if (p->batch == 0 || p->out_h <= 0 || p->out_w <= 0 || can_sweep(p)) return run_depthwise(p);
+  if (p->batch == 0 || p->out_h <= 0 || p->out_w <= 0) return FC_OK;
+  if (can_sweep(p)) return run_sweep(p);
+  const double products = (double)p->groups * p->in_channels * p->out_channels * (double)(p->taps_y * p->taps_x);
+  if (job->count == 0) job->bands = 0, job->work = 0;
   p->rows = DEPTHWISE_ROWS;
   job->bands = max_size(job->bands, ceil_div(p->out_h, p->rows));
-  job->work += p->batch * p->out_h * p->out_w * depthwise_products(p);
+  job->work += p->batch * p->out_h * p->out_w * products;
   job->product[job->count++] = *p;
   return job->count == MOST_PHASES ? run_phases(job) : FC_OK;
+}
+
+static int run_depthwise(fc_product *p) {
+  fc_phases alone;
+  alone.count = 0;
+  const int status = add_phase(&alone, p);
+  return status == FC_OK ? run_phases(&alone) : status;
 }

@@ -201,7 +201,7 @@ static int fft_conv_mend(const fc_fft_conv *p, const fc_conv2d *c, int backward,
 
 /* Cuts the work into blocks and pieces, by sizes alone. */
 static void fft_conv_plan(fc_fft_conv *p, double work) {
-  const ptrdiff_t element = (ptrdiff_t)sizeof(real), line = 64 / element;
+  const ptrdiff_t element = (ptrdiff_t)sizeof(real);
   p->planes = p->size_y * p->size_x;
   p->halves = fft_conv_halves(p->size_y, p->size_x);
   p->step_y = p->size_y - p->taps_y + 1;
@@ -210,14 +210,14 @@ static void fft_conv_plan(fc_fft_conv *p, double work) {
   p->tiles = ceil_div(p->out_h, p->step_y) * p->tiles_x;
   p->image_pairs = ceil_div(p->tiles, 2);
   p->pairs = p->batch * p->image_pairs;
-  p->row = (ceil_div(3 * p->in_channels, line) | 1) * line;
+  p->row = (ceil_div(3 * p->in_channels, LINE) | 1) * LINE;
   const ptrdiff_t fit = FFT_INPUT_BYTES / (p->planes * p->row * element);
   const int streamed = p->halves * 2 * p->in_channels * p->out_channels * element > FFT_WEIGHT_BYTES;
   p->block = min_size(max_size(streamed ? FFT_STREAMED_PAIRS : 1, min_size(fit, FFT_MOST_PAIRS)), p->pairs);
   p->blocks = ceil_div(p->pairs, p->block);
   p->block = ceil_div(p->pairs, p->blocks);
   p->blocks = ceil_div(p->pairs, p->block);
-  p->plane = (p->block * p->row / line | 1) * line;
+  p->plane = (p->block * p->row / LINE | 1) * LINE;
   p->panels = ceil_div(p->out_channels, FC_PANEL);
   p->chunks = min_size(p->panels, ceil_div(pieces_for(work), p->blocks * p->groups));
   p->panels_a_piece = ceil_div(p->panels, p->chunks);

@@ -127,7 +127,7 @@ static ptrdiff_t tile_rows(ptrdiff_t rows, ptrdiff_t distance) {
 static void run_tiles(const fc_tile *t, ptrdiff_t rows, const ptrdiff_t *a_row, const ptrdiff_t *c_row) {
   if (rows == 0) return;
   const ptrdiff_t most = t->a_step == 1 && rows > 1 ? tile_rows(rows, a_row[1] - a_row[0]) : FC_MR,
-                  tiles = (rows + most - 1) / most, height = rows / tiles, taller = rows % tiles;
+                  tiles = ceil_div(rows, most), height = rows / tiles, taller = rows % tiles;
   const fc_tile_function *functions = tile_functions[(t->columns - 1) / VL];
   for (ptrdiff_t tile = 0, m = 0; tile < tiles; tile++) {
     const ptrdiff_t here = height + (tile < taller);
@@ -139,7 +139,7 @@ static void run_tiles(const fc_tile *t, ptrdiff_t rows, const ptrdiff_t *a_row, 
 /* The same for rows t->a_next apart in A, the first at `a_row`, and t->c_step in C, at `c_row`. */
 static void run_tiles_even(const fc_tile *t, ptrdiff_t a_row, ptrdiff_t c_row, ptrdiff_t rows) {
   if (rows == 0) return;
-  const ptrdiff_t most = tile_rows(rows, t->a_next), tiles = (rows + most - 1) / most, height = rows / tiles,
+  const ptrdiff_t most = tile_rows(rows, t->a_next), tiles = ceil_div(rows, most), height = rows / tiles,
                   taller = rows % tiles;
   const fc_even_function *functions = even_functions[(t->columns - 1) / VL];
   const ptrdiff_t done = taller * (height + 1);
@@ -206,7 +206,7 @@ static const fc_beside_function beside_functions[FC_NV][FC_MR_BESIDE + 1] = {FC_
 static void run_tiles_beside(const fc_tile *t, ptrdiff_t rows) {
   if (rows == 0) return;
   const ptrdiff_t vectors = (t->columns - 1) / VL + 1, most = vectors == 1 ? FC_MR_BESIDE : FC_MR;
-  const ptrdiff_t tiles = (rows + most - 1) / most, height = rows / tiles, taller = rows % tiles;
+  const ptrdiff_t tiles = ceil_div(rows, most), height = rows / tiles, taller = rows % tiles;
   const fc_beside_function *functions = beside_functions[vectors - 1];
   const fc_ahead *ahead = t->ahead;
   for (ptrdiff_t tile = 0, m = 0, column = 0; tile < tiles; tile++, column++) {
@@ -227,7 +227,7 @@ static void run_tiles_beside(const fc_tile *t, ptrdiff_t rows) {
   by_rows.add = t->accumulate ? t->c : NULL;
   for (ptrdiff_t m = 0; m < rows; m += FC_MR) {
     for (ptrdiff_t i = 0; i < FC_MR; i++) a_row[i] = m + i, c_row[i] = (m + i) * t->c_step;
-    run_tiles(&by_rows, rows - m < FC_MR ? rows - m : FC_MR, a_row, c_row);
+    run_tiles(&by_rows, min_size(FC_MR, rows - m), a_row, c_row);
   }
 }
 

@@ -236,10 +236,9 @@ static int run_winograd(fc_winograd *p, const fc_conv2d *c, int backward, const 
   p->chunks = ceil_div(p->panels, p->panels_a_piece);
 
   /* Pitches an odd number of cache lines, so that planes and tiles spread over the cache's sets. */
-  const ptrdiff_t line = 64 / element;
-  p->row = (ceil_div(p->slice, line) | 1) * line;
-  p->plane = (p->block * p->row / line | 1) * line + line * 2;
-  p->result_plane = (p->block * FC_PANEL / line | 1) * line;
+  p->row = (ceil_div(p->slice, LINE) | 1) * LINE;
+  p->plane = (p->block * p->row / LINE | 1) * LINE + LINE * 2;
+  p->result_plane = (p->block * FC_PANEL / LINE | 1) * LINE;
   const size_t zeros = round64((size_t)((p->in_channels + VL) * element)),
                inputs = round64((size_t)(planes * p->plane * element));
   const size_t weights =

@@ -116,9 +116,7 @@ typedef struct {
 
 /* Elements from one plane of a packed panel to the next: a cache line more than there are, so that planes are spread
  * over the cache's sets. */
-FC_INLINE ptrdiff_t winograd_pitch(ptrdiff_t depth, ptrdiff_t width) {
-  return depth * width + 64 / (ptrdiff_t)sizeof(real);
-}
+FC_INLINE ptrdiff_t winograd_pitch(ptrdiff_t depth, ptrdiff_t width) { return depth * width + LINE; }
 
 /* Elements before the panel that begins at `column`. */
 static ptrdiff_t winograd_panel(const fc_winograd_form *f, ptrdiff_t depth, ptrdiff_t column) {

@@ -34,14 +34,14 @@ typedef struct {
 } fc_weight_space;
 
 static fc_weight_space weight_space(ptrdiff_t channels) {
-  const ptrdiff_t line = 64 / (ptrdiff_t)sizeof(real), element = (ptrdiff_t)sizeof(real);
+  const ptrdiff_t element = (ptrdiff_t)sizeof(real);
   const ptrdiff_t fit = WEIGHT_BLOCK / (WEIGHT_POINTS * (channels + FC_PANEL) * element);
   fc_weight_space s = {.block = max_size(8, min_size(WEIGHT_TILES, fit))};
-  s.row = (ceil_div(channels, line) | 1) * line;
-  s.plane = (s.block * s.row / line | 1) * line + line * 2;
-  s.grad_plane = (s.block * FC_PANEL / line | 1) * line;
-  s.sums_plane = (ceil_div(channels * FC_PANEL, line) | 1) * line;
-  s.zeros = ceil_div(max_size(channels, FC_PANEL) + VL, line) * line;
+  s.row = (ceil_div(channels, LINE) | 1) * LINE;
+  s.plane = (s.block * s.row / LINE | 1) * LINE + LINE * 2;
+  s.grad_plane = (s.block * FC_PANEL / LINE | 1) * LINE;
+  s.sums_plane = (ceil_div(channels * FC_PANEL, LINE) | 1) * LINE;
+  s.zeros = ceil_div(max_size(channels, FC_PANEL) + VL, LINE) * LINE;
   return s;
 }
 
