@@ -100,12 +100,20 @@ def test_scratch_grows_with_the_threads():
         fastconv.set_num_threads(before)
 
 
-@pytest.mark.parametrize(("algorithm", "share"), [("direct", 0.1), ("winograd", 0.2)])
+@pytest.mark.parametrize("algorithm", ["direct", "winograd"])
 @pytest.mark.parametrize(
     ("shape", "weight"),
-    [((8, 64, 56, 56), (64, 64, 3, 3)), ((1, 128, 112, 112), (128, 128, 3, 3)), ((8, 256, 28, 28), (256, 256, 3, 3))],
+    [
+        ((8, 64, 56, 56), (64, 64, 3, 3)),
+        ((1, 128, 112, 112), (128, 128, 3, 3)),
+        ((8, 256, 28, 28), (256, 256, 3, 3)),
+        ((1, 512, 14, 14), (512, 512, 3, 3)),  # too many weights to keep transformed ones
+        ((1, 512, 28, 28), (512, 512, 3, 3)),
+        ((8, 512, 7, 7), (512, 512, 3, 3)),
+        ((8, 512, 28, 28), (512, 512, 3, 3)),
+    ],
 )
-def test_working_memory_is_small_beside_the_arrays(algorithm, share, shape, weight):
+def test_working_memory_is_a_tenth_of_the_arrays(algorithm, shape, weight):
     before = fastconv.get_num_threads()
     try:
         fastconv.set_num_threads(2)
@@ -113,8 +121,8 @@ def test_working_memory_is_small_beside_the_arrays(algorithm, share, shape, weig
     finally:
         fastconv.set_num_threads(before)
     size = 4 * (2 * math.prod(shape) + math.prod(weight))
-    assert size > 10 << 20
-    assert choice.scratch_bytes <= share * size
+    assert size > 10e6
+    assert choice.scratch_bytes <= size / 10
 
 
 def test_exact_rules_winograd_out_of_value_and_gradients():

@@ -82,3 +82,17 @@ def test_any_number_of_threads_gives_the_same_bits(size, channels):
         for found, first, exact in zip(grads, results[0][1], expected, strict=False):
             assert np.array_equal(found, first)
             assert np.abs(found - exact).max() <= 2e-5 * np.abs(exact).max()
+
+
+def test_less_memory_for_each_of_more_threads_gives_the_same_bits():
+    """All threads' memory is a tenth of 11 MB, where it can be: the more there are, the smaller each one's parts."""
+    x, w = randn(2, 512, 14, 14, dtype=np.float32), randn(512, 512, 3, 3, dtype=np.float32)
+    results = []
+    for threads in thread_counts():
+        assert algorithm_of(x, w, padding=1).scratch_bytes <= (1.1e6 if threads <= 2 else 5e6)
+        results += [F.conv2d(part, w, padding=1).numpy() for part in (x, x[:1])]
+    for whole, first in zip(results[::2], results[1::2], strict=True):
+        assert np.array_equal(whole, results[0])
+        assert np.array_equal(first, results[0][:1])
+    exact = reference.conv2d(x, w, padding=1)
+    assert np.abs(results[0] - exact).max() <= 2e-5 * np.abs(exact).max()

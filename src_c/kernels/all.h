@@ -32,6 +32,7 @@
 #include "conv_weight.c"
 #include "winograd_transform.c"
 #include "winograd_tile.c"
+#include "winograd_plan.c"
 #include "winograd.c"
 #include "winograd_weight.c"
 #include "im2col.c"

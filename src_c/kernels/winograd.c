@@ -7,14 +7,6 @@
  * with the epilogue, all in a worker's scratch memory. A tile in which something is not finite is computed again
  * directly, so that an Inf, a NaN or an overflow of the transform reaches no pixel that it would not reach there. */
 
-/* The scratch memory of a worker. */
-typedef struct {
-  ptrdiff_t block; /* group * blocks + the block that `inputs` holds */
-  real *zeros, *inputs, *weights, *products;
-  const real **pixel; /* of the block's tiles, where channels are taken by slices */
-  fc_winograd_place place[WINOGRAD_TILES];
-} fc_winograd_state;
-
 static void winograd_load_block(const fc_winograd *p, fc_winograd_state *state, ptrdiff_t group, ptrdiff_t first,
                                 ptrdiff_t count) {
   const fc_winograd_form *f = &p->form;
@@ -42,7 +34,7 @@ static void winograd_load_block(const fc_winograd *p, fc_winograd_state *state, 
 /* Transforms the block's products of panels begin .. end back. */
 static void winograd_store_block(const fc_winograd *p, const fc_winograd_state *state, ptrdiff_t group, ptrdiff_t first,
                                  ptrdiff_t count, ptrdiff_t begin, ptrdiff_t end) {
-  const int planes = p->form.alpha_y * p->form.alpha_x;
+  const int planes = winograd_planes(p);
   for (ptrdiff_t panel = begin; panel < end; panel++) {
     const ptrdiff_t column = panel * FC_PANEL, channels = min_size(FC_PANEL, p->out_channels - column);
     const ptrdiff_t width = panel_width(p->out_channels, column);
@@ -76,7 +68,7 @@ static void winograd_piece(void *context, ptrdiff_t piece, int worker) {
   fc_winograd_part part;
   winograd_part(p, piece, &part);
   const ptrdiff_t group = part.group, first = part.first, count = part.count, begin = part.begin, end = part.end;
-  const int planes = p->form.alpha_y * p->form.alpha_x;
+  const int planes = winograd_planes(p);
   fc_winograd_state *state = fc_scratch_part(p->scratch, worker);
   if (state->block != part.block) winograd_load_block(p, state, group, first, count);
   state->block = part.block;
@@ -95,6 +87,32 @@ static void winograd_piece(void *context, ptrdiff_t piece, int worker) {
       run_tiles_even(&tile, 0, 0, count);
     }
   winograd_store_block(p, state, group, first, count, begin, end);
+}
+
+/* Plain weights that are transformed next, and how many of their lines have been asked for. */
+typedef struct {
+  const real *from;
+  ptrdiff_t rows, row_step, lines, asked;
+} fc_winograd_next;
+
+/* Of the panel that begins at `column`, channels first <= c < last; `lines` for each row, which begins anywhere. */
+static fc_winograd_next winograd_next(const fc_winograd_pack *p, ptrdiff_t group, ptrdiff_t column, ptrdiff_t first,
+                                      ptrdiff_t last) {
+  const ptrdiff_t columns = min_size(FC_PANEL, p->columns - column), channels = last - first;
+  const int by_column = p->depth_step < p->column_step;
+  return (fc_winograd_next){p->weight + group * p->group_step + column * p->column_step + first * p->depth_step,
+                            by_column ? columns : channels, by_column ? p->column_step : p->depth_step,
+                            ((by_column ? channels : columns) * p->taps - 1) / LINE + 2, 0};
+}
+
+/* Asks for the lines up to a share of done / all of them. */
+static void winograd_ask(fc_winograd_next *next, ptrdiff_t done, ptrdiff_t all) {
+  const ptrdiff_t until = next->rows * next->lines * done / all;
+  ptrdiff_t row = next->asked / next->lines, line = next->asked % next->lines;
+  for (; next->asked < until; next->asked++, line++) {
+    if (line == next->lines) line = 0, row++;
+    __builtin_prefetch(next->from + row * next->row_step + line * LINE, 0, 2);
+  }
 }
 
 /* The same for weights that come as they are, a slice of the channels at a time: a panel's slice is transformed,
@@ -135,7 +153,14 @@ static void winograd_slice_piece(void *context, ptrdiff_t piece, int worker) {
       const ptrdiff_t pitch = winograd_pitch(tile.length, width);
       winograd_pack_panel(&p->plain, group, column, c, c + tile.length, state->weights, pitch);
       tile.columns = tile.b_step = tile.c_step = width;
+      const int turn = panel + 1 == end;
+      const ptrdiff_t next_c = turn ? c + tile.length : c;
+      fc_winograd_next next = {0};
+      if (next_c < p->depth)
+        next = winograd_next(&p->plain, group, (turn ? begin : panel + 1) * FC_PANEL, next_c,
+                             min_size(p->depth, next_c + p->slice));
       for (int plane = 0; plane < planes; plane++) {
+        if (next.rows) winograd_ask(&next, plane + 1, planes);
         tile.a = state->inputs + plane * p->plane;
         tile.b = state->weights + plane * pitch;
         tile.c = state->products + ((panel - begin) * planes + plane) * p->result_plane;
@@ -149,10 +174,6 @@ static void winograd_slice_piece(void *context, ptrdiff_t piece, int worker) {
 /* --- the convolution --------------------------------------------------------------------------------------------- */
 
 enum {
-  WINOGRAD_BYTES = 512 << 10,  /* of a block's transformed inputs: they stay in the second-level cache */
-  WINOGRAD_SLICE = 64,         /* channels */
-  WINOGRAD_PRODUCTS = 1 << 20, /* bytes of a piece's products, where weights are transformed in passing, */
-  WINOGRAD_PIECES = 4,         /* and pieces, at least */
   FLEETING_WEIGHTS = 16 << 20, /* more bytes of transformed weights are not kept, */
   FLEETING_FEW = 8 << 20,      /* nor are so many for */
   FLEETING_FEW_TILES = 28,     /* so few tiles, */
@@ -209,60 +230,25 @@ static int winograd_mend(const fc_winograd *p, const fc_conv2d *c, int backward,
 
 static int run_winograd(fc_winograd *p, const fc_conv2d *c, int backward, const real *weight) {
   if (p->batch == 0 || p->out_h <= 0 || p->out_w <= 0) return FC_OK;
-  const ptrdiff_t planes = p->form.alpha_y * p->form.alpha_x, element = (ptrdiff_t)sizeof(real);
   p->depth = p->in_channels * p->form.parts;
   p->images_y = min_size(p->step_y, p->out_h), p->images_x = min_size(p->step_x, p->out_w);
   p->tiles_y = ceil_div(ceil_div(p->out_h, p->step_y), p->form.m_y);
   p->tiles_x = ceil_div(ceil_div(p->out_w, p->step_x), p->form.m_x);
   p->tiles = p->batch * p->images_y * p->images_x * p->tiles_y * p->tiles_x;
   p->panels = ceil_div(p->out_channels, FC_PANEL);
-  const double work = (double)p->groups * p->tiles * planes * p->depth * p->out_channels;
-  const ptrdiff_t pieces = pieces_for(work);
+  const double work = (double)p->groups * p->tiles * winograd_planes(p) * p->depth * p->out_channels;
+  winograd_plan(p, work);
 
-  /* As many tiles as keep the transformed inputs in the second-level cache, or, where these are taken by slices, as
-   * there is room for: all, or whole register tiles; equal blocks. */
-  const int sliced = p->weights == NULL;
-  p->slice = sliced ? min_size(WINOGRAD_SLICE, p->depth) : p->depth;
-  const ptrdiff_t fit =
-      sliced ? WINOGRAD_TILES : min_size(WINOGRAD_TILES, WINOGRAD_BYTES / (planes * p->depth * element));
-  const ptrdiff_t most = p->tiles <= fit ? p->tiles : max_size(1, fit / FC_MR) * FC_MR;
-  p->blocks = ceil_div(p->tiles, most);
-  p->block = ceil_div(ceil_div(p->tiles, p->blocks), 2) * 2;
-  p->blocks = ceil_div(p->tiles, p->block);
-  const ptrdiff_t wanted = sliced ? min_size(pieces, WINOGRAD_PIECES) : pieces;
-  const ptrdiff_t room = sliced ? max_size(1, WINOGRAD_PRODUCTS / (planes * p->block * FC_PANEL * element)) : p->panels;
-  p->chunks = min_size(p->panels, max_size(ceil_div(wanted, p->blocks * p->groups), ceil_div(p->panels, room)));
-  p->panels_a_piece = ceil_div(p->panels, p->chunks);
-  p->chunks = ceil_div(p->panels, p->panels_a_piece);
-
-  /* Pitches an odd number of cache lines, so that planes and tiles spread over the cache's sets. */
-  p->row = (ceil_div(p->slice, LINE) | 1) * LINE;
-  p->plane = (p->block * p->row / LINE | 1) * LINE + LINE * 2;
-  p->result_plane = (p->block * FC_PANEL / LINE | 1) * LINE;
-  const size_t zeros = round64((size_t)((p->in_channels + VL) * element)),
-               inputs = round64((size_t)(planes * p->plane * element));
-  const size_t weights =
-      p->weights ? 0 : round64((size_t)(planes * winograd_pitch(p->slice, panel_width(p->out_channels, 0)) * element));
-  const size_t pixels = sliced ? round64((size_t)(p->block * planes) * sizeof(real *)) : 0;
-  const size_t products = round64((size_t)(p->panels_a_piece * planes * p->result_plane * element));
-  const int workers = fc_workers();
+  const int workers = fc_workers(), sliced = p->weights == NULL;
   p->broken = fc_scratch_acquire(1, (size_t)(p->groups * p->tiles));
   if (!p->broken) return FC_NO_MEMORY;
   memset(p->broken, 0, (size_t)(p->groups * p->tiles));
   int status = FC_NO_MEMORY;
-  const size_t head = round64(sizeof(fc_winograd_state));
-  p->scratch = fc_scratch_acquire(workers, head + zeros + inputs + products + weights + pixels);
+  p->scratch = fc_scratch_acquire(workers, winograd_lay_out(p, NULL, NULL));
   if (p->scratch) {
     for (int i = 0; i < workers; i++) {
       char *part = fc_scratch_part(p->scratch, i);
-      fc_winograd_state *state = (fc_winograd_state *)part;
-      state->block = -1;
-      state->zeros = (real *)(part + head);
-      state->inputs = (real *)(part + head + zeros);
-      state->products = (real *)(part + head + zeros + inputs);
-      state->weights = (real *)(part + head + zeros + inputs + products);
-      state->pixel = (const real **)(part + head + zeros + inputs + products + weights);
-      memset(state->zeros, 0, zeros);
+      winograd_lay_out(p, part, (fc_winograd_state *)part);
     }
     status = fc_parallel(p->groups * p->blocks * p->chunks, work, sliced ? winograd_slice_piece : winograd_piece, p);
     fc_scratch_release(p->scratch);

@@ -22,6 +22,8 @@ typedef struct {
   void *scratch;
 } fc_winograd;
 
+FC_INLINE int winograd_planes(const fc_winograd *p) { return p->form.alpha_y * p->form.alpha_x; }
+
 /* Where a tile lies: its image, where its outputs begin and how many of them exist, and the first pixel that it reads.
  * A dilated convolution is one of every image that is left if all but each dilation-th row and column are taken away;
  * its results are interleaved likewise. */

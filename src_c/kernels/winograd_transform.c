@@ -1,6 +1,6 @@
 /* Winograd's transforms of inputs, products and weights along one axis, and the packing of weights. */
 
-enum { MOST_ALPHA = 6, MOST_PLANES = MOST_ALPHA * MOST_ALPHA, WINOGRAD_TILES = 112, LONGEST_LINE = 25 };
+enum { MOST_ALPHA = 6, MOST_PLANES = MOST_ALPHA * MOST_ALPHA, WINOGRAD_TILES = 112, LONGEST_LINE = 25, TURNED = 144 };
 
 #define ROOT2 ((real)1.41421356237309504880)
 #define HALF_ROOT2 ((real)0.70710678118654752440)
@@ -129,11 +129,10 @@ static ptrdiff_t winograd_group(const fc_winograd_form *f, ptrdiff_t depth, ptrd
   return winograd_panel(f, depth, last) + f->alpha_y * f->alpha_x * winograd_pitch(depth, panel_width(columns, last));
 }
 
-FC_INLINE void winograd_pack_vector(const int alpha, const int taps, const real *g, ptrdiff_t width, real *to,
-                                    ptrdiff_t plane) {
+FC_INLINE void winograd_pack_vector(const int alpha, const int taps, const real *g, real *to, ptrdiff_t plane) {
   vec tap[25], half[MOST_PLANES], u[MOST_PLANES];
   FC_UNROLL(25)
-  for (int i = 0; i < taps * taps; i++) tap[i] = v_load(g + i * width);
+  for (int i = 0; i < taps * taps; i++) tap[i] = v_load(g + i * VL);
   FC_UNROLL(5)
   for (int x = 0; x < taps; x++) winograd_weight(alpha, taps, tap + x, taps, half + x, taps);
   FC_UNROLL(6)
@@ -143,12 +142,12 @@ FC_INLINE void winograd_pack_vector(const int alpha, const int taps, const real 
 }
 
 /* Parts of a line's taps, `part_step` apart in the packed weights; taps beyond the last are zero. */
-FC_INLINE void winograd_pack_line(const int taps, int parts, const real *g, ptrdiff_t width, real *to, ptrdiff_t plane,
+FC_INLINE void winograd_pack_line(const int taps, int parts, const real *g, real *to, ptrdiff_t plane,
                                   ptrdiff_t part_step) {
-  for (int part = 0; part < parts; part++, to += part_step, g += taps * width) {
+  for (int part = 0; part < parts; part++, to += part_step, g += taps * VL) {
     vec tap[4], u[MOST_ALPHA];
     FC_UNROLL(4)
-    for (int i = 0; i < taps; i++) tap[i] = v_load(g + i * width);
+    for (int i = 0; i < taps; i++) tap[i] = v_load(g + i * VL);
     winograd_weight(MOST_ALPHA, taps, tap, 1, u, 1);
     FC_UNROLL(6)
     for (int i = 0; i < MOST_ALPHA; i++) v_store(to + i * plane, u[i]);
@@ -162,28 +161,38 @@ static __attribute__((noinline)) void winograd_pack_panel(const fc_winograd_pack
   const fc_winograd_form *f = &p->form;
   const ptrdiff_t width = panel_width(p->columns, column), columns = min_size(FC_PANEL, p->columns - column);
   const fc_transposition lanes = transposition();
-  real g[(LONGEST_LINE + 3) * FC_PANEL] = {0};
-  ptrdiff_t source[VL], target[LONGEST_LINE];
+  /* Channels of the same filter lie side by side: several are turned at once, with whole vectors read. */
+  const int lined = f->alpha_y != f->alpha_x, taps = p->taps;
+  const ptrdiff_t most = lined || p->depth_step != taps ? 1 : max_size(1, TURNED / taps);
+  real g[TURNED * VL] = {0};
+  ptrdiff_t source[VL], target[TURNED];
   for (int i = 0; i < VL; i++) source[i] = i * p->column_step;
-  for (int i = 0; i < p->taps; i++) target[i] = (p->flip ? p->taps - 1 - i : i) * width;
+  for (ptrdiff_t i = 0; i < most * taps; i++) target[i] = (p->flip ? i / taps * taps + taps - 1 - i % taps : i) * VL;
   const real *from = p->weight + group * p->group_step + column * p->column_step + first * p->depth_step;
-  for (ptrdiff_t d = first; d < last; d++, from += p->depth_step, to += width)
+  for (ptrdiff_t d = first, here; d < last; d += here, from += here * p->depth_step, to += here * width) {
+    here = min_size(most, last - d);
     for (ptrdiff_t n = 0; n < width; n += VL) {
-      FC_UNROLL(16)
+      const real *corner = from + n * p->column_step;
+      for (ptrdiff_t ahead = 0; ahead < here * taps; ahead += LINE) FC_UNROLL(16)
       for (int i = 0; i < VL; i++)
-        __builtin_prefetch(from + n * p->column_step + source[i] + PACK_AHEAD * p->depth_step);
-      transpose(&lanes, from + n * p->column_step, source, min_size(VL, columns - n), p->taps, g + n, target, 1);
-      if (f->alpha_y != f->alpha_x && f->taps == 3)
-        winograd_pack_line(3, f->parts, g + n, width, to + n, pitch, (last - first) * width);
-      else if (f->alpha_y != f->alpha_x)
-        winograd_pack_line(4, f->parts, g + n, width, to + n, pitch, (last - first) * width);
-      else if (f->alpha_y == 4)
-        winograd_pack_vector(4, 3, g + n, width, to + n, pitch);
-      else if (f->taps == 3)
-        winograd_pack_vector(6, 3, g + n, width, to + n, pitch);
-      else
-        winograd_pack_vector(6, 5, g + n, width, to + n, pitch);
+        __builtin_prefetch(corner + source[i] + max_size(PACK_AHEAD, most) * p->depth_step + ahead);
+      transpose(&lanes, corner, source, min_size(VL, columns - n), taps * here, g, target, 1);
+      for (ptrdiff_t i = 0; i < here; i++) {
+        const real *tap = g + i * taps * VL;
+        real *packed = to + i * width + n;
+        if (lined && f->taps == 3)
+          winograd_pack_line(3, f->parts, tap, packed, pitch, (last - first) * width);
+        else if (lined)
+          winograd_pack_line(4, f->parts, tap, packed, pitch, (last - first) * width);
+        else if (f->alpha_y == 4)
+          winograd_pack_vector(4, 3, tap, packed, pitch);
+        else if (f->taps == 3)
+          winograd_pack_vector(6, 3, tap, packed, pitch);
+        else
+          winograd_pack_vector(6, 5, tap, packed, pitch);
+      }
     }
+  }
 }
 
 static void winograd_pack_piece(void *context, ptrdiff_t piece, int worker) {
