@@ -30,7 +30,7 @@ typedef struct {
   int by_taps, winograd;
   int by_chunks;       /* for a large input: pieces share the pixels, and those of the same pixels follow each other */
   ptrdiff_t near;      /* of a single tap's copy of the input: the step from pixel to pixel, or 0 where there is none */
-  ptrdiff_t panels;    /* of a piece: those that share such a copy, or 1 */
+  ptrdiff_t panels;    /* of a piece: those that share such a copy or transformed inputs, or 1 */
   ptrdiff_t units;     /* pieces of a chunk */
   ptrdiff_t pixels;    /* side by side in a vector of the gradient, see pixels_a_vector */
   real *sums;          /* with chunks: [chunk][group, panel and range][sums of a part] */
@@ -200,9 +200,10 @@ static fc_weight_job weight_image(const fc_weight_job *job, ptrdiff_t index) {
 }
 
 static int weight_by_winograd(const fc_conv2d *c);
+static void weight_winograd_plan(fc_weight_job *job);
 static ptrdiff_t weight_space_size(const fc_weight_job *job);
-static int weight_winograd(const fc_weight_job *job, const fc_weight_part *part, ptrdiff_t first, ptrdiff_t last,
-                           real *space, real *sums);
+static int weight_winograd(const fc_weight_job *job, ptrdiff_t first_part, ptrdiff_t panels, ptrdiff_t first,
+                           ptrdiff_t last, real *space, real *sums, ptrdiff_t next);
 
 /* What is read after a band's panel number `panel` of `panels`: the gradient of the next, after the last that of the
  * next band's first, and, unless rows are left out, a share of the next band's input, if there is one (`more`). Where
@@ -271,8 +272,7 @@ static void weight_piece(void *context, ptrdiff_t piece, int worker) {
 
   fc_tile tile = {.segment = tables};
   const ptrdiff_t first_band = job->bands * chunk / job->chunks, last_band = job->bands * (chunk + 1) / job->chunks;
-  const fc_weight_part only = weight_part(job, first_part);
-  const int done = job->winograd && weight_winograd(job, &only, first_band, last_band, copy, sums);
+  const int done = job->winograd && weight_winograd(job, first_part, panels, first_band, last_band, copy, sums, next);
   for (ptrdiff_t index = first_band; index < last_band && !done && !fc_stopping(); index++) {
     int found = 0;
     for (ptrdiff_t panel = 0; panel < panels; panel++) {
@@ -325,11 +325,13 @@ static void plan_weight_pieces(fc_weight_job *job, double work, int single) {
   if (single) {
     plan_large(job, pieces);
   } else {
-    if (job->winograd || (job->by_chunks && job->by_taps)) /* the fewer ranges, the less is transformed or read twice */
+    if (job->winograd)
+      weight_winograd_plan(job);
+    else if (job->by_chunks && job->by_taps) /* the fewer ranges, the less is read twice */
       job->ranges = fit;
     else if (job->by_taps)
       job->ranges = max_size(1, min_size(max_size(ceil_div(pieces, owned), fit), p->in_channels / (2 * FC_MR)));
-    job->chunks = min_size(ceil_div(pieces, owned * job->ranges), job->bands);
+    job->chunks = min_size(ceil_div(pieces, units_of(job)), job->bands);
   }
   job->units = units_of(job);
   job->most_sums = taps * ceil_div(p->in_channels, job->ranges) * widest;

@@ -24,9 +24,9 @@ static void winograd_load_block(const fc_winograd *p, fc_winograd_state *state, 
       if (f->alpha_y != f->alpha_x)
         winograd_transform_line(p, pixel, to);
       else if (f->alpha_y == 6)
-        winograd_transform_tile(6, pixel, 0, p->in_channels, to, p->plane);
+        winograd_transform_tile(6, pixel, 0, p->in_channels, VL, to, p->plane);
       else
-        winograd_transform_tile(4, pixel, 0, p->in_channels, to, p->plane);
+        winograd_transform_tile(4, pixel, 0, p->in_channels, VL, to, p->plane);
     }
   }
 }
@@ -144,9 +144,9 @@ static void winograd_slice_piece(void *context, ptrdiff_t piece, int worker) {
     for (ptrdiff_t t = 0; t < count; t++) {
       const real *const *pixel = state->pixel + t * planes;
       if (alpha == 6)
-        winograd_transform_tile(6, pixel, c, c + tile.length, state->inputs + t * p->row, p->plane);
+        winograd_transform_tile(6, pixel, c, c + tile.length, VL, state->inputs + t * p->row, p->plane);
       else
-        winograd_transform_tile(4, pixel, c, c + tile.length, state->inputs + t * p->row, p->plane);
+        winograd_transform_tile(4, pixel, c, c + tile.length, VL, state->inputs + t * p->row, p->plane);
     }
     for (ptrdiff_t panel = begin; panel < end; panel++) {
       const ptrdiff_t column = panel * FC_PANEL, width = panel + 1 < end ? FC_PANEL : part.last_width;

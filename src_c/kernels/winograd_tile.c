@@ -52,9 +52,10 @@ static fc_winograd_place winograd_place(const fc_winograd *p, ptrdiff_t tile) {
                              .columns = ceil_div(p->out_w - part_x, dx) - x};
 }
 
-/* Transforms channels first <= c < last of a tile: to[plane][channel], planes `pitch` apart. */
+/* Transforms channels first <= c < last of a tile: to[plane][channel], planes `pitch` apart. What lies `ahead` elements
+ * further is fetched: the next tile's pixels. */
 FC_INLINE void winograd_transform_tile(const int alpha, const real *const *pixel, ptrdiff_t first, ptrdiff_t last,
-                                       real *to, ptrdiff_t pitch) {
+                                       ptrdiff_t ahead, real *to, ptrdiff_t pitch) {
   for (ptrdiff_t c = first; c < last; c += VL, to += VL) {
     vec d[MOST_PLANES];
     const ptrdiff_t n = min_size(VL, last - c);
@@ -64,7 +65,7 @@ FC_INLINE void winograd_transform_tile(const int alpha, const real *const *pixel
       for (int y = 0; y < alpha; y++) {
         const real *from = pixel[y * alpha + x] + c;
         d[y * alpha + x] = n == VL ? v_load(from) : v_load_n(from, n);
-        __builtin_prefetch(from + VL); /* the next channels, or the next group's */
+        __builtin_prefetch(from + ahead);
       }
       winograd_input(alpha, d + x, alpha);
     }

@@ -7,7 +7,8 @@
 
 enum {
   WEIGHT_POINTS = 36,
-  WEIGHT_TILES = 24,        /* of a block: sums of more lose accuracy, of fewer time */
+  WEIGHT_TILES = 32,        /* of a block: sums of more lose accuracy, of fewer time */
+  WEIGHT_SIDE = 256,        /* bytes of a piece's input and output channels: what their products are near to */
   WEIGHT_BLOCK = 768 << 10, /* bytes of a block's transformed inputs and gradients */
   WEIGHT_CHANNELS = 16,     /* of a group, at least, on both sides */
   WEIGHT_FEWEST_TILES = 16, /* with fewer the sum over taps is as quick */
@@ -24,7 +25,15 @@ static int weight_by_winograd(const fc_conv2d *c) {
   return w->batch * w->dilation_y * w->dilation_x * ceil_div(h, 4) * ceil_div(width, 4) >= WEIGHT_FEWEST_TILES;
 }
 
-/* Scratch memory of a part: pitches in elements, each an odd number of cache lines. */
+/* Several panels share transformed inputs, several ranges of inputs a panel's gradients: of as many channels on both
+ * sides as leave the transformed sums near. */
+static void weight_winograd_plan(fc_weight_job *job) {
+  const ptrdiff_t side = WEIGHT_SIDE / (ptrdiff_t)sizeof(real);
+  job->ranges = ceil_div(job->band.in_channels, side);
+  job->panels = min_size(max_size(1, side / FC_PANEL), job->band.panels);
+}
+
+/* Scratch memory of a piece: pitches in elements, each an odd number of cache lines. */
 typedef struct {
   ptrdiff_t block;      /* tiles */
   ptrdiff_t row, plane; /* of transformed inputs, [point][tile][channel] */
@@ -33,31 +42,35 @@ typedef struct {
   ptrdiff_t zeros;
 } fc_weight_space;
 
-static fc_weight_space weight_space(ptrdiff_t channels) {
-  const ptrdiff_t element = (ptrdiff_t)sizeof(real);
-  const ptrdiff_t fit = WEIGHT_BLOCK / (WEIGHT_POINTS * (channels + FC_PANEL) * element);
+static fc_weight_space weight_space(const fc_weight_job *job) {
+  const ptrdiff_t element = (ptrdiff_t)sizeof(real), channels = ceil_div(job->band.in_channels, job->ranges),
+                  width = job->panels * FC_PANEL;
+  const ptrdiff_t fit = WEIGHT_BLOCK / (WEIGHT_POINTS * (channels + width) * element);
   fc_weight_space s = {.block = max_size(8, min_size(WEIGHT_TILES, fit))};
   s.row = (ceil_div(channels, LINE) | 1) * LINE;
   s.plane = (s.block * s.row / LINE | 1) * LINE + LINE * 2;
-  s.grad_plane = (s.block * FC_PANEL / LINE | 1) * LINE;
+  s.grad_plane = (s.block * width / LINE | 1) * LINE;
   s.sums_plane = (ceil_div(channels * FC_PANEL, LINE) | 1) * LINE;
-  s.zeros = ceil_div(max_size(channels, FC_PANEL) + VL, LINE) * LINE;
+  s.zeros = ceil_div(max_size(channels, width) + VL, LINE) * LINE;
   return s;
 }
 
 static ptrdiff_t weight_space_size(const fc_weight_job *job) {
-  const fc_weight_space s = weight_space(ceil_div(job->band.in_channels, job->ranges));
-  return s.zeros + WEIGHT_POINTS * (s.plane + s.grad_plane + s.sums_plane);
+  const fc_weight_space s = weight_space(job);
+  return s.zeros + WEIGHT_POINTS * (s.plane + s.grad_plane + job->panels * s.sums_plane);
 }
 
 /* One tile of the output's gradient, `width` channels of it (whole vectors; `channels` exist). */
-static void weight_transform_grad(const real *const *pixel, ptrdiff_t channels, ptrdiff_t width, real *to,
-                                  ptrdiff_t plane) {
+static void weight_transform_grad(const real *const *pixel, ptrdiff_t channels, ptrdiff_t width, ptrdiff_t ahead,
+                                  real *to, ptrdiff_t plane) {
   for (ptrdiff_t c = 0; c < width; c += VL) {
     vec g[16], half[24], u[WEIGHT_POINTS];
     const ptrdiff_t n = max_size(0, min_size(VL, channels - c));
     FC_UNROLL(16)
-    for (int i = 0; i < 16; i++) g[i] = v_load_n(pixel[i] + c, n);
+    for (int i = 0; i < 16; i++) {
+      g[i] = v_load_n(pixel[i] + c, n);
+      __builtin_prefetch(pixel[i] + c + ahead);
+    }
     FC_UNROLL(4)
     for (int x = 0; x < 4; x++) winograd_weight(6, 4, g + x, 4, half + x, 4);
     FC_UNROLL(6)
@@ -87,54 +100,78 @@ static int weight_transform_sums(const real *from, ptrdiff_t plane, ptrdiff_t el
   return m_any(v_isnan(suspect));
 }
 
+/* The panels of output channels that share a block of transformed inputs: their gradients lie side by side, their
+ * transformed sums one after the other. */
+typedef struct {
+  ptrdiff_t panels, width, channels; /* all panels' whole vectors, and the channels that exist */
+  ptrdiff_t last_width;
+  real *inputs, *grads, *total;
+} fc_weight_block;
+
 /* Adds the products of a block of tiles to the transformed sums. */
-static void weight_add_block(const fc_weight_space *s, fc_tile *tile, const real *inputs, const real *grads,
-                             real *total, ptrdiff_t tiles, ptrdiff_t channels) {
+static void weight_add_block(const fc_weight_space *s, const fc_weight_block *block, fc_tile *tile, ptrdiff_t tiles,
+                             ptrdiff_t channels) {
   tile->length = tiles;
-  for (int point = 0; point < WEIGHT_POINTS; point++) {
-    tile->a = inputs + point * s->plane;
-    tile->b = grads + point * s->grad_plane;
-    tile->c = total + point * s->sums_plane;
-    run_tiles_beside(tile, channels);
-  }
+  for (int point = 0; point < WEIGHT_POINTS; point++)
+    for (ptrdiff_t panel = 0; panel < block->panels; panel++) {
+      tile->a = block->inputs + point * s->plane;
+      tile->b = block->grads + point * s->grad_plane + panel * FC_PANEL;
+      tile->c = block->total + (panel * WEIGHT_POINTS + point) * s->sums_plane;
+      tile->columns = tile->c_step = panel + 1 < block->panels ? FC_PANEL : block->last_width;
+      run_tiles_beside(tile, channels);
+    }
   tile->accumulate = 1;
 }
 
-/* The sums of a part over the bands first .. last, whose heights are whole tiles. Returns false if one of them is not
- * finite, or if it was told to stop: they are then undefined. */
-static int weight_winograd(const fc_weight_job *job, const fc_weight_part *part, ptrdiff_t first, ptrdiff_t last,
-                           real *space, real *sums) {
+/* The sums of `panels` parts, whose sums are `next` apart, over the bands first .. last, whose heights are whole tiles.
+ * Returns false if one of them is not finite, or if it was told to stop: they are then undefined. */
+static int weight_winograd(const fc_weight_job *job, ptrdiff_t first_part, ptrdiff_t panels, ptrdiff_t first,
+                           ptrdiff_t last, real *space, real *sums, ptrdiff_t next) {
   const fc_product *p = &job->band;
-  const ptrdiff_t channels = part->last - part->first, width = part->width, no_segment = 0;
-  const fc_weight_space s = weight_space(ceil_div(p->in_channels, job->ranges));
-  real *zeros = space, *inputs = zeros + s.zeros, *grads = inputs + WEIGHT_POINTS * s.plane,
-       *total = grads + WEIGHT_POINTS * s.grad_plane;
+  const fc_weight_part part = weight_part(job, first_part),
+                       end_part = weight_part(job, first_part + (panels - 1) * job->ranges);
+  const ptrdiff_t channels = part.last - part.first, no_segment = 0;
+  const fc_weight_space s = weight_space(job);
+  real *zeros = space;
+  fc_weight_block block = {.panels = panels,
+                           .width = (panels - 1) * FC_PANEL + end_part.width,
+                           .channels = (panels - 1) * FC_PANEL + end_part.channels,
+                           .last_width = end_part.width};
+  block.inputs = zeros + s.zeros;
+  block.grads = block.inputs + WEIGHT_POINTS * s.plane;
+  block.total = block.grads + WEIGHT_POINTS * s.grad_plane;
   memset(zeros, 0, (size_t)s.zeros * sizeof(real));
-  fc_tile tile = {
-      .segment = &no_segment, .segments = 1, .a_step = s.row, .b_step = width, .c_step = width, .columns = width};
+  fc_tile tile = {.segment = &no_segment, .segments = 1, .a_step = s.row, .b_step = block.width};
   ptrdiff_t waiting = 0;
   for (ptrdiff_t band = first; band < last; band++) {
     const fc_weight_job one = weight_image(job, band / p->bands_y);
     const ptrdiff_t begin = band % p->bands_y * p->rows, end = min_size(one.band.out_h, begin + p->rows);
     const ptrdiff_t tiles_x = ceil_div(one.band.out_w, 4);
     fc_image in = one.band.in, grad = one.grad;
-    in.data = (real *)in.data + part->group * p->in_channels + part->first;
-    grad.data = (real *)grad.data + part->group * p->out_channels + part->column;
+    in.data = (real *)in.data + part.group * p->in_channels + part.first;
+    grad.data = (real *)grad.data + part.group * p->out_channels + part.column;
     const ptrdiff_t tiles = ceil_div(max_size(0, end - begin), 4) * tiles_x;
     for (ptrdiff_t t = 0; t < tiles; t++) {
       const ptrdiff_t y = begin + t / tiles_x * 4, x = t % tiles_x * 4;
       const real *pixel[WEIGHT_POINTS];
       tile_pixels(6, 6, in, y + one.band.first_y, x + one.band.first_x, one.band.in_h, one.band.in_w, FC_ZEROS, zeros,
                   pixel);
-      winograd_transform_tile(6, pixel, 0, channels, inputs + waiting * s.row, s.plane);
+      winograd_transform_tile(6, pixel, 0, channels, 4 * in.pixel, block.inputs + waiting * s.row, s.plane);
       tile_pixels(4, 4, grad, y, x, end, one.band.out_w, FC_ZEROS, zeros, pixel);
-      weight_transform_grad(pixel, part->channels, width, grads + waiting * width, s.grad_plane);
+      weight_transform_grad(pixel, block.channels, block.width, 4 * grad.pixel, block.grads + waiting * block.width,
+                            s.grad_plane);
       if (++waiting < s.block) continue;
       if (fc_stopping()) return 0;
-      weight_add_block(&s, &tile, inputs, grads, total, waiting, channels);
+      weight_add_block(&s, &block, &tile, waiting, channels);
       waiting = 0;
     }
   }
-  if (waiting) weight_add_block(&s, &tile, inputs, grads, total, waiting, channels);
-  return tile.accumulate && !weight_transform_sums(total, s.sums_plane, channels * width, sums);
+  if (waiting) weight_add_block(&s, &block, &tile, waiting, channels);
+  int finite = tile.accumulate;
+  for (ptrdiff_t panel = 0; panel < panels && finite; panel++) {
+    const ptrdiff_t width = panel + 1 < panels ? FC_PANEL : block.last_width;
+    finite = !weight_transform_sums(block.total + panel * WEIGHT_POINTS * s.sums_plane, s.sums_plane, channels * width,
+                                    sums + panel * next);
+  }
+  return finite;
 }
