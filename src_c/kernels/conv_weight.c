@@ -318,8 +318,8 @@ static void plan_large(fc_weight_job *job, ptrdiff_t pieces) {
 /* Enough pieces: by panels and groups, else by ranges of channels, else by chunks of the bands. */
 static void plan_weight_pieces(fc_weight_job *job, double work, int single) {
   const fc_product *p = &job->band;
-  const ptrdiff_t pieces = pieces_for(job->winograd ? work / 4 : work), owned = p->groups * p->panels;
-  const ptrdiff_t taps = p->taps_y * p->taps_x, widest = panel_width(p->out_channels, 0);
+  const ptrdiff_t taps = p->taps_y * p->taps_x, widest = panel_width(p->out_channels, 0), owned = p->groups * p->panels;
+  const ptrdiff_t pieces = job->winograd ? min_size(PIECES, pieces_for(work / 4)) : pieces_for(work);
   const ptrdiff_t fit = ceil_div(p->in_channels * taps * widest * (ptrdiff_t)sizeof(real), WEIGHT_SUMS);
   job->ranges = job->panels = 1;
   if (single) {
