@@ -53,7 +53,7 @@ static fc_winograd_place winograd_place(const fc_winograd *p, ptrdiff_t tile) {
 }
 
 /* Transforms channels first <= c < last of a tile: to[plane][channel], planes `pitch` apart. What lies `ahead` elements
- * further is fetched: the next tile's pixels. */
+ * further is fetched: the next channels, or the next tile's. */
 FC_INLINE void winograd_transform_tile(const int alpha, const real *const *pixel, ptrdiff_t first, ptrdiff_t last,
                                        ptrdiff_t ahead, real *to, ptrdiff_t pitch) {
   for (ptrdiff_t c = first; c < last; c += VL, to += VL) {

@@ -1,6 +1,12 @@
 /* Winograd's transforms of inputs, products and weights along one axis, and the packing of weights. */
 
-enum { MOST_ALPHA = 6, MOST_PLANES = MOST_ALPHA * MOST_ALPHA, WINOGRAD_TILES = 112, LONGEST_LINE = 25, TURNED = 144 };
+enum {
+  MOST_ALPHA = 6,
+  MOST_PLANES = MOST_ALPHA * MOST_ALPHA,
+  WINOGRAD_TILES = 112,
+  LONGEST_LINE = 25,
+  TURNED = 144 /* taps of several channels that are transposed at once: whole vectors of 3x3 ones */
+};
 
 #define ROOT2 ((real)1.41421356237309504880)
 #define HALF_ROOT2 ((real)0.70710678118654752440)
