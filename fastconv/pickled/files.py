@@ -20,6 +20,7 @@ __all__ = ["load_arrays", "load_torch"]
 MAGIC = 0x1950A86A20F9469CFC6C
 PROTOCOL = 1001
 # ValueError: text that is none, DataError among them. OSError: a place before the beginning of the file.
+# NotImplementedError: a way of packing that zipfile does not know.
 _DAMAGED = (ValueError, KeyError, OSError, zipfile.BadZipFile, EOFError, NotImplementedError, RecursionError)
 
 

@@ -210,14 +210,14 @@ static void fft_conv_plan(fc_fft_conv *p, double work) {
   p->tiles = ceil_div(p->out_h, p->step_y) * p->tiles_x;
   p->image_pairs = ceil_div(p->tiles, 2);
   p->pairs = p->batch * p->image_pairs;
-  p->row = (ceil_div(3 * p->in_channels, LINE) | 1) * LINE;
+  p->row = odd_lines(3 * p->in_channels);
   const ptrdiff_t fit = FFT_INPUT_BYTES / (p->planes * p->row * element);
   const int streamed = p->halves * 2 * p->in_channels * p->out_channels * element > FFT_WEIGHT_BYTES;
   p->block = min_size(max_size(streamed ? FFT_STREAMED_PAIRS : 1, min_size(fit, FFT_MOST_PAIRS)), p->pairs);
   p->blocks = ceil_div(p->pairs, p->block);
   p->block = ceil_div(p->pairs, p->blocks);
   p->blocks = ceil_div(p->pairs, p->block);
-  p->plane = (p->block * p->row / LINE | 1) * LINE;
+  p->plane = odd_lines(p->block * p->row);
   p->panels = ceil_div(p->out_channels, FC_PANEL);
   p->chunks = min_size(p->panels, ceil_div(pieces_for(work), p->blocks * p->groups));
   p->panels_a_piece = ceil_div(p->panels, p->chunks);

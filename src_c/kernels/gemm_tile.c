@@ -98,6 +98,9 @@ enum {
   LINE = 64 / sizeof(real) /* elements of a cache line */
 };
 
+/* Room for n elements in an odd number of cache lines: rows or planes so far apart spread over a cache's sets. */
+FC_INLINE ptrdiff_t odd_lines(ptrdiff_t n) { return (ceil_div(n, LINE) | 1) * LINE; }
+
 static int rows_even(const ptrdiff_t *a_row, int rows) {
   for (int m = 2; m < rows; m++)
     if (a_row[m] - a_row[m - 1] != a_row[1] - a_row[0]) return 0;

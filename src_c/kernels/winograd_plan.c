@@ -62,12 +62,10 @@ static ptrdiff_t winograd_split(fc_winograd *p, ptrdiff_t fit, ptrdiff_t slice, 
   p->block = ceil_div(ceil_div(p->tiles, p->blocks), 2) * 2;
   p->blocks = ceil_div(p->tiles, p->block);
 
-  /* Pitches an odd number of cache lines, but for few, so that planes and tiles spread over the cache's sets. */
-  const ptrdiff_t lines = ceil_div(p->slice, LINE);
-  p->row = (lines <= 4 ? lines : lines | 1) * LINE;
-  p->plane = (p->block * p->row / LINE | 1) * LINE + LINE * 2;
-  p->result_plane = (p->block * FC_PANEL / LINE | 1) * LINE;
-  p->panels_a_piece = 0;
+  p->row = p->slice <= 4 * LINE ? ceil_div(p->slice, LINE) * LINE : odd_lines(p->slice); /* few lines are near anyway */
+  p->plane = odd_lines(p->block * p->row) + LINE * 2;
+  p->result_plane = odd_lines(p->block * FC_PANEL);
+  p->panels_a_piece = 0; /* what is left beside all else is for them */
   const ptrdiff_t left = room - (ptrdiff_t)winograd_lay_out(p, NULL, NULL);
   return left < 0 ? 0 : min_size(p->panels, left / (winograd_planes(p) * p->result_plane * (ptrdiff_t)sizeof(real)));
 }

@@ -9,7 +9,6 @@ enum {
   WEIGHT_POINTS = 36,
   WEIGHT_TILES = 32,        /* of a block: sums of more lose accuracy, of fewer time */
   WEIGHT_SIDE = 256,        /* bytes of a piece's input and output channels: what their products are near to */
-  WEIGHT_BLOCK = 768 << 10, /* bytes of a block's transformed inputs and gradients */
   WEIGHT_CHANNELS = 16,     /* of a group, at least, on both sides */
   WEIGHT_FEWEST_TILES = 16, /* with fewer the sum over taps is as quick */
   WEIGHT_SMALLEST_MAP = 9 /* on a smaller one half of the tiles' pixels are not there, and the error is over 4 times */
@@ -35,7 +34,6 @@ static void weight_winograd_plan(fc_weight_job *job) {
 
 /* Scratch memory of a piece: pitches in elements, each an odd number of cache lines. */
 typedef struct {
-  ptrdiff_t block;      /* tiles */
   ptrdiff_t row, plane; /* of transformed inputs, [point][tile][channel] */
   ptrdiff_t grad_plane,
       sums_plane; /* of transformed gradients [point][tile][width] and of sums [point][channel][width] */
@@ -43,16 +41,13 @@ typedef struct {
 } fc_weight_space;
 
 static fc_weight_space weight_space(const fc_weight_job *job) {
-  const ptrdiff_t element = (ptrdiff_t)sizeof(real), channels = ceil_div(job->band.in_channels, job->ranges),
-                  width = job->panels * FC_PANEL;
-  const ptrdiff_t fit = WEIGHT_BLOCK / (WEIGHT_POINTS * (channels + width) * element);
-  fc_weight_space s = {.block = max_size(8, min_size(WEIGHT_TILES, fit))};
-  s.row = (ceil_div(channels, LINE) | 1) * LINE;
-  s.plane = (s.block * s.row / LINE | 1) * LINE + LINE * 2;
-  s.grad_plane = (s.block * width / LINE | 1) * LINE;
-  s.sums_plane = (ceil_div(channels * FC_PANEL, LINE) | 1) * LINE;
-  s.zeros = ceil_div(max_size(channels, width) + VL, LINE) * LINE;
-  return s;
+  const ptrdiff_t channels = ceil_div(job->band.in_channels, job->ranges), width = job->panels * FC_PANEL,
+                  row = odd_lines(channels);
+  return (fc_weight_space){.row = row,
+                           .plane = odd_lines(WEIGHT_TILES * row) + LINE * 2,
+                           .grad_plane = odd_lines(WEIGHT_TILES * width),
+                           .sums_plane = odd_lines(channels * FC_PANEL),
+                           .zeros = ceil_div(max_size(channels, width) + VL, LINE) * LINE};
 }
 
 static ptrdiff_t weight_space_size(const fc_weight_job *job) {
@@ -103,8 +98,7 @@ static int weight_transform_sums(const real *from, ptrdiff_t plane, ptrdiff_t el
 /* The panels of output channels that share a block of transformed inputs: their gradients lie side by side, their
  * transformed sums one after the other. */
 typedef struct {
-  ptrdiff_t panels, width, channels; /* all panels' whole vectors, and the channels that exist */
-  ptrdiff_t last_width;
+  ptrdiff_t channels, width; /* of all panels: those that exist, and whole vectors of them */
   real *inputs, *grads, *total;
 } fc_weight_block;
 
@@ -113,11 +107,11 @@ static void weight_add_block(const fc_weight_space *s, const fc_weight_block *bl
                              ptrdiff_t channels) {
   tile->length = tiles;
   for (int point = 0; point < WEIGHT_POINTS; point++)
-    for (ptrdiff_t panel = 0; panel < block->panels; panel++) {
+    for (ptrdiff_t column = 0; column < block->width; column += FC_PANEL) {
       tile->a = block->inputs + point * s->plane;
-      tile->b = block->grads + point * s->grad_plane + panel * FC_PANEL;
-      tile->c = block->total + (panel * WEIGHT_POINTS + point) * s->sums_plane;
-      tile->columns = tile->c_step = panel + 1 < block->panels ? FC_PANEL : block->last_width;
+      tile->b = block->grads + point * s->grad_plane + column;
+      tile->c = block->total + (column / FC_PANEL * WEIGHT_POINTS + point) * s->sums_plane;
+      tile->columns = tile->c_step = panel_width(block->width, column);
       run_tiles_beside(tile, channels);
     }
   tile->accumulate = 1;
@@ -128,15 +122,12 @@ static void weight_add_block(const fc_weight_space *s, const fc_weight_block *bl
 static int weight_winograd(const fc_weight_job *job, ptrdiff_t first_part, ptrdiff_t panels, ptrdiff_t first,
                            ptrdiff_t last, real *space, real *sums, ptrdiff_t next) {
   const fc_product *p = &job->band;
-  const fc_weight_part part = weight_part(job, first_part),
-                       end_part = weight_part(job, first_part + (panels - 1) * job->ranges);
+  const fc_weight_part part = weight_part(job, first_part);
   const ptrdiff_t channels = part.last - part.first, no_segment = 0;
   const fc_weight_space s = weight_space(job);
   real *zeros = space;
-  fc_weight_block block = {.panels = panels,
-                           .width = (panels - 1) * FC_PANEL + end_part.width,
-                           .channels = (panels - 1) * FC_PANEL + end_part.channels,
-                           .last_width = end_part.width};
+  fc_weight_block block = {.channels = min_size(panels * FC_PANEL, p->out_channels - part.column)};
+  block.width = ceil_div(block.channels, VL) * VL;
   block.inputs = zeros + s.zeros;
   block.grads = block.inputs + WEIGHT_POINTS * s.plane;
   block.total = block.grads + WEIGHT_POINTS * s.grad_plane;
@@ -160,7 +151,7 @@ static int weight_winograd(const fc_weight_job *job, ptrdiff_t first_part, ptrdi
       tile_pixels(4, 4, grad, y, x, end, one.band.out_w, FC_ZEROS, zeros, pixel);
       weight_transform_grad(pixel, block.channels, block.width, 4 * grad.pixel, block.grads + waiting * block.width,
                             s.grad_plane);
-      if (++waiting < s.block) continue;
+      if (++waiting < WEIGHT_TILES) continue;
       if (fc_stopping()) return 0;
       weight_add_block(&s, &block, &tile, waiting, channels);
       waiting = 0;
@@ -168,10 +159,8 @@ static int weight_winograd(const fc_weight_job *job, ptrdiff_t first_part, ptrdi
   }
   if (waiting) weight_add_block(&s, &block, &tile, waiting, channels);
   int finite = tile.accumulate;
-  for (ptrdiff_t panel = 0; panel < panels && finite; panel++) {
-    const ptrdiff_t width = panel + 1 < panels ? FC_PANEL : block.last_width;
-    finite = !weight_transform_sums(block.total + panel * WEIGHT_POINTS * s.sums_plane, s.sums_plane, channels * width,
-                                    sums + panel * next);
-  }
+  for (ptrdiff_t panel = 0; panel < panels && finite; panel++)
+    finite = !weight_transform_sums(block.total + panel * WEIGHT_POINTS * s.sums_plane, s.sums_plane,
+                                    channels * panel_width(block.width, panel * FC_PANEL), sums + panel * next);
   return finite;
 }
