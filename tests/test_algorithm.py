@@ -55,6 +55,11 @@ def assert_bits(a: Tensor, b: Tensor) -> None:
         ((64, 100), (64, 64, 9), {}, "winograd", "a line of 9 taps"),
         ((1, 32, 8, 16, 16), (32, 32, 3, 3, 3), {"padding": 1}, "winograd", "4 times fewer"),
         ((1, 64, 56, 56), (64, 32, 3, 3), {"padding": 1, "transposed": True}, "winograd", "4 times fewer"),
+        ((1, 64, 36, 36), (64, 64, 4, 4), {"padding": 1, "stride": 2}, "winograd", "2.2 times fewer"),
+        ((1, 64, 30, 30), (64, 64, 4, 4), {"padding": 1, "stride": 2}, "direct", "fewer than 36 tiles of 3 x 3"),
+        ((16, 64, 8, 8), (64, 64, 4, 4), {"padding": 1, "stride": 2}, "direct", "too large for the map"),
+        ((1, 64, 56, 56), (64, 64, 4, 4), {}, "direct", "neither 3x3 nor"),
+        ((1, 64, 18, 18), (64, 64, 4, 4), {"padding": 1, "stride": 2, "transposed": True}, "winograd", "at stride 2"),
         ((1, 64, 56, 56), (64, 64, 3, 3), {"algorithm": "im2col"}, "im2col", "named"),
     ],
 )
@@ -93,9 +98,10 @@ def test_scratch_grows_with_the_threads():
     before = fastconv.get_num_threads()
     try:
         fastconv.set_num_threads(1)
-        one = algorithm_of(X, W).scratch_bytes
+        large = (2, 32, 80, 80)
+        one = algorithm_of(large, W).scratch_bytes
         fastconv.set_num_threads(4)
-        assert 3 * one < algorithm_of(X, W).scratch_bytes < 5 * one
+        assert 3 * one < algorithm_of(large, W).scratch_bytes < 5 * one
     finally:
         fastconv.set_num_threads(before)
 

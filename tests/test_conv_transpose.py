@@ -75,18 +75,27 @@ def test_small_integers_bit_for_bit(name, count, data):
         assert np.array_equal(found, wanted)
 
 
-@pytest.mark.parametrize("shape", [(2, 6, 9, 11), (1, 6, 3, 9, 11)])
-def test_winograd(shape):
+@pytest.mark.parametrize(
+    ("shape", "kernel", "options"),
+    [
+        ((2, 6, 9, 11), 3, {}),
+        ((1, 6, 3, 9, 11), 3, {}),
+        ((2, 6, 5, 7), 4, {"stride": 2}),
+        ((1, 6, 7, 4), 4, {"stride": 2, "output_padding": (1, 0)}),
+        ((1, 6, 3, 6, 5), 4, {"stride": (1, 2, 2)}),
+    ],
+)
+def test_winograd(shape, kernel, options):
     count = len(shape) - 2
     name = NAMES[count]
 
     def winograd(*arrays, **chosen):
         return getattr(F, name)(*arrays, **chosen, algorithm="winograd")
 
-    inputs = [randn(*shape), randn(6, 7, *[3] * count), randn(7)]
+    inputs = [randn(*shape), randn(6, 7, *[kernel] * count), randn(7)]
     tolerance = {np.float32: 1e-5, np.float64: 1e-13}
     twins = getattr(reference, name), getattr(reference, f"{name}_grad")
-    check_op(winograd, twins[0], inputs, twins[1], tolerance=tolerance, padding=1)
+    check_op(winograd, twins[0], inputs, twins[1], tolerance=tolerance, padding=1, **options)
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])

@@ -25,6 +25,11 @@ WINOGRAD = [
     ((1, 6, 11, 9), (4, 3, 1, 8), {"padding": (1, 5), "groups": 2}),
     ((1, 5, 20, 3), (6, 5, 5, 1), {"padding": (4, 0), "dilation": (3, 2)}),
     ((1, 3, 1, 40), (2, 3, 1, 25), {"padding": (0, 9)}),
+    ((2, 3, 8, 8), (5, 3, 4, 4), {"stride": 2}),
+    ((1, 17, 14, 13), (33, 17, 4, 4), {"stride": 2, "padding": 1}),
+    ((1, 6, 9, 16), (70, 3, 4, 4), {"stride": 2, "padding": (3, 2), "groups": 2}),
+    ((1, 33, 15, 9), (8, 33, 4, 4), {"stride": 2, "padding": ((1, 2), (2, 0))}),
+    ((1, 1, 1, 1), (1, 1, 4, 4), {"stride": 2, "padding": 2}),
 ]
 
 
@@ -39,14 +44,15 @@ def test_winograd(x, w, options):
 
 
 @pytest.mark.parametrize("name", ISAS)
-@pytest.mark.parametrize("size", [(3, 3), (5, 5), (1, 3), (7, 1), (1, 9)])
+@pytest.mark.parametrize("size", [(3, 3), (5, 5), (1, 3), (7, 1), (1, 9), (4, 4)])
 def test_winograd_error_is_at_most_four_times_that_of_direct(name, size):
+    stride = 2 if size == (4, 4) else 1
     rng = np.random.default_rng(0)
     x = np.maximum(rng.standard_normal((1, 64, 24, 24)), 0).astype(np.float32)
     w = (rng.standard_normal((64, 64, *size)) * np.sqrt(2 / (64 * size[0] * size[1]))).astype(np.float32)
-    exact = reference.conv2d(x.astype(float), w.astype(float))
+    exact = reference.conv2d(x.astype(float), w.astype(float), stride=stride)
     with isa(name):
-        direct, winograd = (F.conv2d(x, w, algorithm=a).numpy() - exact for a in ("direct", "winograd"))
+        direct, winograd = (F.conv2d(x, w, stride=stride, algorithm=a).numpy() - exact for a in ("direct", "winograd"))
     ratio = np.sqrt(np.mean(winograd**2) / np.mean(direct**2))
     print(f"{name}, {size[0]}x{size[1]}: Winograd's RMS error is {ratio:.2f} times direct's")
     assert ratio <= 4
@@ -63,6 +69,26 @@ def test_winograd_lets_a_value_spread_no_further_than_direct(name, size, value, 
     x[1, 3, 6, 7] = value
     with isa(name):
         direct, winograd = (F.conv2d(x, w, **options, algorithm=a).numpy() for a in ("direct", "winograd"))
+    assert np.array_equal(np.isfinite(direct), np.isfinite(winograd))
+    assert np.allclose(winograd, direct, rtol=1e-4, atol=1e-4, equal_nan=True)
+    assert np.allclose(winograd[0], clean[0], rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ISAS)
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 3e38])
+@pytest.mark.parametrize("padding", [0, 1, 2])
+@pytest.mark.parametrize("transposed", [False, True])
+def test_strided_winograd_lets_a_value_spread_no_further_than_direct(name, value, padding, transposed):
+    op = F.conv_transpose2d if transposed else F.conv2d
+    options = {"stride": 2, "padding": padding}
+    x, w = (
+        randn(2, 18, 13, 15, dtype=np.float32),
+        randn(*((18, 35) if transposed else (35, 18)), 4, 4, dtype=np.float32),
+    )
+    clean = op(x, w, **options, algorithm="winograd").numpy()
+    x[1, 3, 0, 7] = x[1, 5, 9, 14] = value
+    with isa(name):
+        direct, winograd = (op(x, w, **options, algorithm=a).numpy() for a in ("direct", "winograd"))
     assert np.array_equal(np.isfinite(direct), np.isfinite(winograd))
     assert np.allclose(winograd, direct, rtol=1e-4, atol=1e-4, equal_nan=True)
     assert np.allclose(winograd[0], clean[0], rtol=1e-4, atol=1e-4)
@@ -87,18 +113,23 @@ def test_few_channels_are_mended_as_well(c_in, c_out, value):
 
 
 @pytest.mark.parametrize("name", ISAS)
-def test_winograd_gives_an_image_the_bits_it_has_in_a_batch(name):
-    x, w = randn(5, 33, 10, 9, dtype=np.float32), randn(40, 33, 3, 3, dtype=np.float32)
+@pytest.mark.parametrize(("kernel", "stride"), [(3, 1), (4, 2)])
+def test_winograd_gives_an_image_the_bits_it_has_in_a_batch(name, kernel, stride):
+    x, w = randn(5, 33, 10, 9, dtype=np.float32), randn(33, 33, kernel, kernel, dtype=np.float32)
     x[3, 0, 0, 0] = np.nan  # its tile is mended; the other images must not notice
+    options = {"padding": 1, "stride": stride, "algorithm": "winograd"}
     with isa(name):
-        whole = F.conv2d(x, w, padding=1, algorithm="winograd").numpy()
-        for n in range(len(x)):
-            one = F.conv2d(x[n : n + 1], w, padding=1, algorithm="winograd").numpy()
-            assert np.array_equal(one, whole[n : n + 1], equal_nan=True)
+        for op in (F.conv2d, F.conv_transpose2d):
+            whole = op(x, w, **options).numpy()
+            for n in range(len(x)):
+                assert np.array_equal(op(x[n : n + 1], w, **options), whole[n : n + 1], equal_nan=True)
 
 
 def test_winograd_refuses_what_it_cannot_serve():
     x = np.ones((1, 1, 8, 8), np.float32)
-    for shape, options in (((1, 1, 1, 1), {}), ((1, 1, 3, 5), {}), ((1, 1, 3, 3), {"stride": 2}), ((1, 1, 7, 7), {})):
-        with pytest.raises(ValueError, match=r"winograd.* serves 3x3 and 5x5"):
-            F.conv2d(x, np.ones(shape, np.float32), algorithm="winograd", **options)
+    cases = [((1, 1), {}), ((3, 5), {}), ((3, 3), {"stride": 2}), ((7, 7), {}), ((4, 4), {})]
+    cases += [((4, 4), {"stride": 2, "dilation": 2}), ((4, 4), {"stride": (1, 2)}), ((4, 3), {"stride": 2})]
+    cases += [((4, 4), {"stride": 2, "padding": 1, "padding_mode": "reflect"})]
+    for kernel, options in cases:
+        with pytest.raises(ValueError, match=r"winograd.* serves 3x3 and 5x5.* and 4x4 kernels of stride 2"):
+            F.conv2d(x, np.ones((1, 1, *kernel), np.float32), algorithm="winograd", **options)

@@ -13,9 +13,9 @@ from tests.guard import guarded
 from tests.helpers import ISAS, isa, randn, run, thread_counts
 
 
-def convolution(size, channels, kernel, batch=1, groups=1, dilation=1, pad=1):
-    out = size + 2 * pad - dilation * (kernel - 1)
-    axis = Axis(size=size, kernel=kernel, stride=1, before=pad, after=pad, dilation=dilation, out=out)
+def convolution(size, channels, kernel, batch=1, groups=1, dilation=1, pad=1, stride=1):
+    out = (size + 2 * pad - dilation * (kernel - 1) - 1) // stride + 1
+    axis = Axis(size=size, kernel=kernel, stride=stride, before=pad, after=pad, dilation=dilation, out=out)
     return geometry([axis, axis], batch, channels, groups)
 
 
@@ -26,6 +26,9 @@ CASES = [
     (convolution(13, (40, 36), 5, pad=2), 2),
     (convolution(9, (20, 44), 3, groups=2, dilation=2), 4),
     (convolution(50, (3, 5), 3), 4),
+    (convolution(22, (37, 70), 4, batch=2, stride=2), 3),
+    (convolution(15, (20, 44), 4, groups=2, pad=2, stride=2), 3),
+    (convolution(40, (130, 35), 4, pad=0, stride=2), 3),
 ]
 
 
@@ -54,8 +57,11 @@ def test_many_weights_are_not_kept_transformed():
     choice = algorithm_of((8, 512, 14, 14), (512, 512, 3, 3), padding=1)
     assert choice.algorithm == "winograd"
     assert choice.packed_bytes == 0
+    assert algorithm_of((8, 512, 16, 16), (512, 512, 4, 4), stride=2, padding=1).packed_bytes == 0
     kept = algorithm_of((8, 128, 14, 14), (128, 128, 3, 3), padding=1)
     assert kept.packed_bytes > 36 * 4 * 128 * 128
+    kept = algorithm_of((8, 128, 16, 16), (128, 128, 4, 4), stride=2, padding=1)
+    assert kept.packed_bytes > 4 * 16 * 4 * 128 * 128
 
 
 @pytest.mark.parametrize("transposed", [False, True])
@@ -70,13 +76,17 @@ def test_weights_that_learn_are_not_kept_where_that_is_slower(transposed):
     assert np.array_equal(learns.detach().numpy(), fixed.numpy())
 
 
-@pytest.mark.parametrize(("size", "channels"), [((3, 3), 128), ((1, 7), 64), ((7, 1), 64), ((1, 3), 64), ((3, 1), 64)])
+@pytest.mark.parametrize(
+    ("size", "channels"), [((3, 3), 128), ((1, 7), 64), ((7, 1), 64), ((1, 3), 64), ((3, 1), 64), ((4, 4), 96)]
+)
 def test_any_number_of_threads_gives_the_same_bits(size, channels):
-    inputs = [randn(1, channels, 17, 17, dtype=np.float32), randn(channels, channels, *size, dtype=np.float32)]
-    options = {"padding": (size[0] // 2, size[1] // 2), "algorithm": "winograd"}
-    grad = randn(1, channels, 17, 17, dtype=np.float32)
-    results = [run(F.conv2d, inputs, [0, 1], options, grad) for _ in thread_counts()]
-    expected = reference.conv2d_grad(grad, *inputs, padding=options["padding"])
+    stride = 2 if size == (4, 4) else 1
+    pixels, outputs = (33, 17) if stride == 2 else (17, 17)
+    inputs = [randn(1, channels, pixels, pixels, dtype=np.float32), randn(channels, channels, *size, dtype=np.float32)]
+    where = {"padding": (size[0] // 2, size[1] // 2), "stride": stride}
+    grad = randn(1, channels, outputs, outputs, dtype=np.float32)
+    results = [run(F.conv2d, inputs, [0, 1], {**where, "algorithm": "winograd"}, grad) for _ in thread_counts()]
+    expected = reference.conv2d_grad(grad, *inputs, **where)
     for out, grads in results:
         assert np.array_equal(out, results[0][0])
         for found, first, exact in zip(grads, results[0][1], expected, strict=False):

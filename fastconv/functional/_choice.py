@@ -124,7 +124,7 @@ def preferred(op: str, conv: Any, algorithm: str, transposed: bool) -> int:
         raise ValueError(f"{op}: algorithm must be one of {', '.join(ALGORITHMS)}, got {algorithm!r}")
     tiles = _winograd_tiles(conv)
     if not tiles:
-        what = "3x3 and 5x5 kernels, rows and columns of 3 to 25 taps, of stride 1"
+        what = "3x3 and 5x5 kernels, rows and columns of 3 to 25 taps, of stride 1, and 4x4 kernels of stride 2"
         raise ValueError(f'{op}: algorithm "winograd" serves {what} only')
     return tiles[0]
 
@@ -197,7 +197,7 @@ def _served(plan: Plan, direction: str) -> list[int]:
     """The algorithms that may be the fastest, direct convolution first."""
     conv = plan.conv
     served = [0, *_winograd_tiles(conv), *([FFT] if len(conv.shape) == 4 and serves(conv) else [])]
-    return served if direction != "weight" else [tile for tile in served if tile in (0, 4)]
+    return served if direction != "weight" else [tile for tile in served if tile in (0, 3, 4)]
 
 
 def _ruled_out(plan: Plan, tile: int, dtype: np.dtype, chosen: Options) -> str:

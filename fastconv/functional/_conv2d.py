@@ -32,6 +32,7 @@ _LONGEST_LINE = 25
 _LINE_CHANNELS = 64
 _SQUARE_CHANNELS = 16
 _FEWEST_TILES = 16
+_FEWEST_STRIDED_TILES = 36
 _FEWEST_PRODUCTS = 20_000  # tiles times input and output channels, where one of the latter is fewer than 32
 _FEW = 8  # channels: several pixels share a vector
 
@@ -58,6 +59,8 @@ def _winograd_tile(where: Window) -> int:
         return 4
     if where.kernel == (5, 5):
         return 2
+    if where.kernel == (4, 4):
+        return 3
     axis = where.kernel.index(max(where.kernel))
     size, taps = -(-where.out_shape[2 + axis] // where.dilation[axis]), where.kernel[axis]
     return min((4, 3), key=lambda tile: -(-size // tile) * -(-taps // (7 - tile)))
@@ -69,10 +72,11 @@ def winograd_doubt(where: Window, channels: tuple[int, int], groups: int) -> str
     A dilated convolution is several of images that are smaller by the dilation; small groups fill vectors badly else.
     """
     line = min(where.kernel) == 1
-    if where.kernel not in ((3, 3), (5, 5)) and not (line and 3 <= max(where.kernel) <= _LONGEST_LINE):
-        return f"the kernel is neither 3x3 nor 5x5 nor a row or column of 3 to {_LONGEST_LINE}"
+    strided = where.kernel == (4, 4) and where.stride == (2, 2) and where.dilation == (1, 1)
+    if where.kernel not in ((3, 3), (5, 5)) and not strided and not (line and 3 <= max(where.kernel) <= _LONGEST_LINE):
+        return f"the kernel is neither 3x3 nor 5x5, 4x4 of stride 2, nor a row or column of 3 to {_LONGEST_LINE}"
     least = _LINE_CHANNELS if line else _SQUARE_CHANNELS
-    if where.stride != (1, 1):
+    if where.stride != (1, 1) and not strided:
         return "the stride is not 1"
     if min(channels) // groups < least:
         return f"there are fewer than {least} channels"
@@ -80,14 +84,17 @@ def winograd_doubt(where: Window, channels: tuple[int, int], groups: int) -> str
     batch, _, *size = where.out_shape
     outputs = [tile if k > 1 else 1 for k in where.kernel]
     tiles = [-(-n // (m * d)) * d for n, m, d in zip(size, outputs, where.dilation, strict=True)]
-    if batch * math.prod(tiles) < _FEWEST_TILES:
-        return f"there are fewer than {_FEWEST_TILES} tiles of {' x '.join(map(str, outputs))} outputs"
+    fewest = _FEWEST_STRIDED_TILES if strided else _FEWEST_TILES
+    if batch * math.prod(tiles) < fewest:
+        return f"there are fewer than {fewest} tiles of {' x '.join(map(str, outputs))} outputs"
     few = where.kernel == (3, 3) and groups == 1 and min(channels) < 32
     if few and batch * math.prod(tiles) * math.prod(channels) < _FEWEST_PRODUCTS:
         return f"there are fewer than {_FEWEST_PRODUCTS} products of tiles, input and output channels"
-    if math.prod(tiles) * math.prod(outputs) > (1.3 if line else 3.2) * math.prod(size):
+    if math.prod(tiles) * math.prod(outputs) > (1.3 if line else 1.5 if strided else 3.2) * math.prod(size):
         return "the tiles would be too large for the map"
-    return "" if where.plain or where.padding_mode == 0 else "the dilated input's padding is not of zeros"
+    return (
+        "" if where.plain or where.padding_mode == 0 else "the padding of the dilated or strided input is not of zeros"
+    )
 
 
 def packed(conv: Conv2d, tile: int, backward: bool, w: np.ndarray, weight: Any, tap: int = 0) -> np.ndarray:
@@ -189,7 +196,7 @@ def grad_weight(conv: Conv2d, tile: int, x: np.ndarray, grad: np.ndarray) -> np.
         x = pad(x, *pads(conv))
         conv = conv.padded
     out = _kernels.empty(conv.weight_shape, x.dtype)
-    _kernels.conv2d_grad_weight(conv, channels_last(x), channels_last(grad), out, tile == 4)
+    _kernels.conv2d_grad_weight(conv, channels_last(x), channels_last(grad), out, tile in (3, 4))
     return out
 
 

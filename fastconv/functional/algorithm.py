@@ -149,6 +149,8 @@ def _reason(plan: Plan, tile: int, algorithm: str, dtype: np.dtype, needs: Cost)
             return "3x3 at stride 1, channels and tiles enough: 4 times fewer products"
         if plane.window.kernel == (5, 5):
             return "5x5 at stride 1, channels and tiles enough: 2.8 times fewer products"
+        if plane.window.kernel == (4, 4):
+            return "4x4 at stride 2, channels and tiles enough: 2.2 times fewer products"
         return f"a line of {taps} taps at stride 1, channels and tiles enough: up to 2 times fewer products"
     if min(channels) == plane.groups > 1 or taps == 1:
         return "depthwise" if taps > 1 else "a 1x1 kernel is a matrix product"

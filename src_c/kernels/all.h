@@ -33,6 +33,7 @@
 #include "winograd_transform.c"
 #include "winograd_tile.c"
 #include "winograd_plan.c"
+#include "winograd_mend.c"
 #include "winograd.c"
 #include "winograd_weight.c"
 #include "im2col.c"

@@ -106,6 +106,23 @@ FC_INLINE ptrdiff_t pixel_at(ptrdiff_t at, ptrdiff_t size, int padding) {
   return at >= 0 && at < size ? at : -1;
 }
 
+/* Every step-th row and column of an image: those among which a tap at (y, x) of the image is, there (y, x) again. */
+typedef struct {
+  fc_image image;
+  ptrdiff_t h, w, y, x;
+} fc_thinned;
+
+static fc_thinned thinned(fc_image image, ptrdiff_t h, ptrdiff_t w, ptrdiff_t step_y, ptrdiff_t step_x, ptrdiff_t y,
+                          ptrdiff_t x) {
+  const ptrdiff_t row = (y % step_y + step_y) % step_y, column = (x % step_x + step_x) % step_x;
+  return (fc_thinned){.image = {(real *)image.data + row * image.row + column * image.pixel, image.image,
+                                image.row * step_y, image.pixel * step_x},
+                      .h = max_size(0, ceil_div(h - row, step_y)),
+                      .w = max_size(0, ceil_div(w - column, step_x)),
+                      .y = (y - row) / step_y,
+                      .x = (x - column) / step_x};
+}
+
 static void copy_pixels(const fc_product *p, real *to, const real *from, ptrdiff_t pixels) {
   const ptrdiff_t channels = p->in_channels;
   if (p->in.pixel == channels) {

@@ -26,8 +26,8 @@ typedef struct {
   fc_image grad;
   ptrdiff_t ranges, chunks, bands;
   ptrdiff_t images_y,
-      images_x; /* that an image is taken as: by Winograd's way, each dilation-th row and column is one */
-  int by_taps, winograd;
+      images_x;          /* that an image is taken as: by Winograd's way, each dilation-th row and column is one */
+  int by_taps, winograd; /* the latter by tiles of so many outputs an axis, or not at all */
   int by_chunks;       /* for a large input: pieces share the pixels, and those of the same pixels follow each other */
   ptrdiff_t near;      /* of a single tap's copy of the input: the step from pixel to pixel, or 0 where there is none */
   ptrdiff_t panels;    /* of a piece: those that share such a copy or transformed inputs, or 1 */
@@ -186,15 +186,14 @@ static fc_weight_job weight_image(const fc_weight_job *job, ptrdiff_t index) {
   fc_product *p = &one.band;
   const ptrdiff_t dy = job->images_y, dx = job->images_x;
   const ptrdiff_t x = index % dx, y = index / dx % dy, image = index / dx / dy;
-  const ptrdiff_t tap_y = y + p->first_y, tap_x = x + p->first_x; /* the first tap of the first output */
-  const ptrdiff_t row = (tap_y % dy + dy) % dy, column = (tap_x % dx + dx) % dx;
-  p->in.data = (real *)p->in.data + image * p->in.image + row * p->in.row + column * p->in.pixel;
-  p->in.row *= dy, p->in.pixel *= dx;
-  p->in_h = max_size(0, ceil_div(p->in_h - row, dy)), p->in_w = max_size(0, ceil_div(p->in_w - column, dx));
+  const fc_thinned in = thinned(p->in, p->in_h, p->in_w, dy, dx, y + p->first_y, x + p->first_x);
+  p->in = in.image;
+  p->in.data = (real *)p->in.data + image * p->in.image;
+  p->in_h = in.h, p->in_w = in.w;
   one.grad.data = (real *)one.grad.data + image * one.grad.image + y * one.grad.row + x * one.grad.pixel;
   one.grad.row *= dy, one.grad.pixel *= dx;
   p->out_h = max_size(0, ceil_div(p->out_h - y, dy)), p->out_w = max_size(0, ceil_div(p->out_w - x, dx));
-  p->first_y = (tap_y - row) / dy, p->first_x = (tap_x - column) / dx;
+  p->first_y = in.y, p->first_x = in.x;
   p->step_y /= dy, p->step_x /= dx;
   return one;
 }
@@ -361,13 +360,13 @@ static int kernel_conv2d_grad_weight(const fc_conv2d *c, int winograd, fc_image 
   const int single = large && job.by_taps && !p->copied && products == p->in_channels;
   const ptrdiff_t reach = p->rows * p->columns * p->stride_x * x.pixel * (ptrdiff_t)sizeof(real);
   if (job.by_taps) p->copied = 0;
-  job.winograd = winograd && weight_by_winograd(c);
+  job.winograd = winograd ? weight_by_winograd(c) : 0;
   job.by_chunks = large && !job.winograd;
   job.images_y = job.images_x = 1;
   if (job.winograd) { /* whole tiles */
     job.images_y = p->step_y, job.images_x = p->step_x;
     p->columns = ceil_div(p->out_w, job.images_x), p->bands_x = 1;
-    p->rows = max_size(4, WEIGHT_PIXELS / p->columns / 4 * 4);
+    p->rows = max_size(1, WEIGHT_PIXELS / p->columns / job.winograd) * job.winograd;
     p->bands_y = ceil_div(ceil_div(p->out_h, job.images_y), p->rows);
   }
   job.bands = p->batch * job.images_y * job.images_x * p->bands_y * p->bands_x;

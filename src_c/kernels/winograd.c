@@ -7,26 +7,46 @@
  * with the epilogue, all in a worker's scratch memory. A tile in which something is not finite is computed again
  * directly, so that an Inf, a NaN or an overflow of the transform reaches no pixel that it would not reach there. */
 
+/* Finds a block's tile number t, tile `tile` of the batch. */
+static void winograd_find_tile(const fc_winograd *p, fc_winograd_state *state, ptrdiff_t t, ptrdiff_t tile) {
+  for (int phase = 0; phase < p->form.phases; phase++)
+    state->place[t * p->form.phases + phase] = winograd_place(p, tile, phase);
+}
+
+/* Channels first <= c < last of a tile, or of a strided convolution's part of one. */
+static void winograd_transform_any(const fc_winograd *p, const real *const *pixel, int part, ptrdiff_t first,
+                                   ptrdiff_t last, real *to) {
+  if (p->form.alpha_y == 6) {
+    winograd_transform_tile(6, pixel, first, last, VL, to, VL, p->plane);
+  } else if (p->form.parts == 1) {
+    winograd_transform_tile(4, pixel, first, last, VL, to, VL, p->plane);
+  } else { /* `first` is a whole vector's */
+    const ptrdiff_t whole = (last - first) / VL * VL, rest = last - first - whole;
+    winograd_transform_tile(4, pixel, first, first + whole, VL, to + part * VL, PHASES * VL, p->plane);
+    if (rest)
+      winograd_transform_tile(4, pixel, first + whole, last, VL, to + PHASES * whole + part * rest, VL, p->plane);
+  }
+}
+
 static void winograd_load_block(const fc_winograd *p, fc_winograd_state *state, ptrdiff_t group, ptrdiff_t first,
                                 ptrdiff_t count) {
   const fc_winograd_form *f = &p->form;
   for (ptrdiff_t t = 0; t < count; t++) {
-    fc_winograd_place *at = &state->place[t];
-    *at = winograd_place(p, first + t);
-    fc_image in = at->in;
-    in.data = (real *)in.data + group * p->in_channels;
+    winograd_find_tile(p, state, t, first + t);
+    fc_thinned in = state->place[t * f->phases].in;
     real *to = state->inputs + t * p->row;
     const real *pixel[MOST_PLANES];
-    for (int part = 0; part < f->parts; part++, to += p->in_channels) {
-      const ptrdiff_t y = at->y + (f->alpha_x == 1 ? part * f->taps : 0),
-                      x = at->x + (f->alpha_y == 1 ? part * f->taps : 0);
-      tile_pixels(f->alpha_y, f->alpha_x, in, y, x, at->in_h, at->in_w, p->padding, state->zeros, pixel);
+    for (int part = 0; part < f->parts; part++) {
+      if (part > 0 && f->stride == 2)
+        in = winograd_place(p, first + t, part).in;
+      else if (part > 0)
+        in.y += f->alpha_x == 1 ? f->taps : 0, in.x += f->alpha_y == 1 ? f->taps : 0;
+      tile_pixels(f->alpha_y, f->alpha_x, winograd_channels(p, in.image, group), in.y, in.x, in.h, in.w, p->padding,
+                  state->zeros, pixel);
       if (f->alpha_y != f->alpha_x)
-        winograd_transform_line(p, pixel, to);
-      else if (f->alpha_y == 6)
-        winograd_transform_tile(6, pixel, 0, p->in_channels, VL, to, p->plane);
+        winograd_transform_line(p, pixel, to + part * p->in_channels);
       else
-        winograd_transform_tile(4, pixel, 0, p->in_channels, VL, to, p->plane);
+        winograd_transform_any(p, pixel, part, 0, p->in_channels, to);
     }
   }
 }
@@ -34,22 +54,23 @@ static void winograd_load_block(const fc_winograd *p, fc_winograd_state *state, 
 /* Transforms the block's products of panels begin .. end back. */
 static void winograd_store_block(const fc_winograd *p, const fc_winograd_state *state, ptrdiff_t group, ptrdiff_t first,
                                  ptrdiff_t count, ptrdiff_t begin, ptrdiff_t end) {
-  const int planes = winograd_planes(p);
+  const ptrdiff_t phases = p->form.phases, phase_products = winograd_planes(&p->form) / phases * p->result_plane;
   for (ptrdiff_t panel = begin; panel < end; panel++) {
     const ptrdiff_t column = panel * FC_PANEL, channels = min_size(FC_PANEL, p->out_channels - column);
     const ptrdiff_t width = panel_width(p->out_channels, column);
-    for (ptrdiff_t t = 0; t < count; t++) {
-      const real *products = state->products + (panel - begin) * planes * p->result_plane + t * width;
-      if (winograd_store_any(p, products, &state->place[t], group * p->out_channels + column, channels))
-        __atomic_store_n(&p->broken[group * p->tiles + first + t], 1, __ATOMIC_RELAXED);
-    }
+    for (ptrdiff_t t = 0; t < count; t++)
+      for (ptrdiff_t phase = 0; phase < phases; phase++) {
+        const real *products = state->products + ((panel - begin) * phases + phase) * phase_products + t * width;
+        if (winograd_store_any(p, products, &state->place[t * phases + phase], group * p->out_channels + column,
+                               channels))
+          __atomic_store_n(&p->broken[group * p->tiles + first + t], 1, __ATOMIC_RELAXED);
+      }
   }
 }
 
 /* What a piece computes: tiles first .. first + count of a group, by panels begin .. end. */
 typedef struct {
   ptrdiff_t group, block, first, count, begin, end; /* `block` is counted through all groups */
-  ptrdiff_t last_width;                             /* of the last panel */
 } fc_winograd_part;
 
 static void winograd_part(const fc_winograd *p, ptrdiff_t piece, fc_winograd_part *part) {
@@ -60,7 +81,6 @@ static void winograd_part(const fc_winograd *p, ptrdiff_t piece, fc_winograd_par
   part->count = min_size(p->block, p->tiles - part->first);
   part->begin = chunk * p->panels_a_piece;
   part->end = min_size(p->panels, part->begin + p->panels_a_piece);
-  part->last_width = panel_width(p->out_channels, (part->end - 1) * FC_PANEL);
 }
 
 static void winograd_piece(void *context, ptrdiff_t piece, int worker) {
@@ -68,7 +88,7 @@ static void winograd_piece(void *context, ptrdiff_t piece, int worker) {
   fc_winograd_part part;
   winograd_part(p, piece, &part);
   const ptrdiff_t group = part.group, first = part.first, count = part.count, begin = part.begin, end = part.end;
-  const int planes = winograd_planes(p);
+  const int planes = winograd_planes(&p->form), points = planes / p->form.phases;
   fc_winograd_state *state = fc_scratch_part(p->scratch, worker);
   if (state->block != part.block) winograd_load_block(p, state, group, first, count);
   state->block = part.block;
@@ -77,14 +97,16 @@ static void winograd_piece(void *context, ptrdiff_t piece, int worker) {
   const real *weights = p->weights + group * winograd_group(&p->form, p->depth, p->out_channels);
   fc_tile tile = {.segment = &no_segment, .segments = 1, .length = p->depth, .a_step = 1, .a_next = p->row};
   /* A plane of inputs stays in the second-level cache while the panels pass; each weight is read once a block. */
-  for (int plane = 0; plane < planes && !fc_stopping(); plane++)
+  for (int point = 0; point < points && !fc_stopping(); point++)
     for (ptrdiff_t panel = begin; panel < end; panel++) {
-      const ptrdiff_t column = panel * FC_PANEL, width = panel + 1 < end ? FC_PANEL : part.last_width;
+      const ptrdiff_t column = panel * FC_PANEL, width = panel_width(p->out_channels, column);
       tile.columns = tile.b_step = tile.c_step = width;
-      tile.a = state->inputs + plane * p->plane;
-      tile.b = weights + winograd_panel(&p->form, p->depth, column) + plane * winograd_pitch(p->depth, width);
-      tile.c = state->products + ((panel - begin) * planes + plane) * p->result_plane;
-      run_tiles_even(&tile, 0, 0, count);
+      tile.a = state->inputs + point * p->plane;
+      for (int plane = point; plane < planes; plane += points) { /* of each phase */
+        tile.b = weights + winograd_panel(&p->form, p->depth, column) + plane * winograd_pitch(p->depth, width);
+        tile.c = state->products + ((panel - begin) * planes + plane) * p->result_plane;
+        run_tiles_even(&tile, 0, 0, count);
+      }
     }
   winograd_store_block(p, state, group, first, count, begin, end);
 }
@@ -123,45 +145,43 @@ static void winograd_slice_piece(void *context, ptrdiff_t piece, int worker) {
   fc_winograd_part part;
   winograd_part(p, piece, &part);
   const ptrdiff_t group = part.group, first = part.first, count = part.count, begin = part.begin, end = part.end;
-  const int alpha = p->form.alpha_y, planes = alpha * alpha;
+  const int alpha = p->form.alpha_y, points = alpha * alpha, parts = p->form.parts, planes = points * p->form.phases;
   fc_winograd_state *state = fc_scratch_part(p->scratch, worker);
   if (state->block != part.block)
     for (ptrdiff_t t = 0; t < count; t++) {
-      fc_winograd_place *at = &state->place[t];
-      *at = winograd_place(p, first + t);
-      fc_image in = at->in;
-      in.data = (real *)in.data + group * p->in_channels;
-      tile_pixels(alpha, alpha, in, at->y, at->x, at->in_h, at->in_w, p->padding, state->zeros,
-                  state->pixel + t * planes);
+      winograd_find_tile(p, state, t, first + t);
+      for (int part = 0; part < parts; part++) {
+        const fc_thinned in = part ? winograd_place(p, first + t, part).in : state->place[t * p->form.phases].in;
+        tile_pixels(alpha, alpha, winograd_channels(p, in.image, group), in.y, in.x, in.h, in.w, p->padding,
+                    state->zeros, state->pixel + (t * parts + part) * points);
+      }
     }
   state->block = part.block;
 
   const ptrdiff_t no_segment = 0;
   fc_tile tile = {.segment = &no_segment, .segments = 1, .a_step = 1, .a_next = p->row};
-  for (ptrdiff_t c = 0; c < p->depth && !fc_stopping(); c += tile.length) {
-    tile.length = min_size(p->slice, p->depth - c);
+  for (ptrdiff_t c = 0, last; c < p->in_channels && !fc_stopping(); c = last) {
+    last = min_size(p->in_channels, c + p->slice / parts);
+    tile.length = (last - c) * parts;
     tile.resume = c > 0;
-    for (ptrdiff_t t = 0; t < count; t++) {
-      const real *const *pixel = state->pixel + t * planes;
-      if (alpha == 6)
-        winograd_transform_tile(6, pixel, c, c + tile.length, VL, state->inputs + t * p->row, p->plane);
-      else
-        winograd_transform_tile(4, pixel, c, c + tile.length, VL, state->inputs + t * p->row, p->plane);
-    }
+    for (ptrdiff_t t = 0; t < count; t++)
+      for (int part = 0; part < parts; part++)
+        winograd_transform_any(p, state->pixel + (t * parts + part) * points, part, c, last,
+                               state->inputs + t * p->row);
     for (ptrdiff_t panel = begin; panel < end; panel++) {
-      const ptrdiff_t column = panel * FC_PANEL, width = panel + 1 < end ? FC_PANEL : part.last_width;
+      const ptrdiff_t column = panel * FC_PANEL, width = panel_width(p->out_channels, column);
       const ptrdiff_t pitch = winograd_pitch(tile.length, width);
-      winograd_pack_panel(&p->plain, group, column, c, c + tile.length, state->weights, pitch);
+      winograd_pack_panel(&p->plain, group, column, c, last, state->weights, pitch);
       tile.columns = tile.b_step = tile.c_step = width;
       const int turn = panel + 1 == end;
-      const ptrdiff_t next_c = turn ? c + tile.length : c;
+      const ptrdiff_t next_c = turn ? last : c;
       fc_winograd_next next = {0};
-      if (next_c < p->depth)
+      if (next_c < p->in_channels)
         next = winograd_next(&p->plain, group, (turn ? begin : panel + 1) * FC_PANEL, next_c,
-                             min_size(p->depth, next_c + p->slice));
+                             min_size(p->in_channels, next_c + p->slice / parts));
       for (int plane = 0; plane < planes; plane++) {
         if (next.rows) winograd_ask(&next, plane + 1, planes);
-        tile.a = state->inputs + plane * p->plane;
+        tile.a = state->inputs + plane % points * p->plane;
         tile.b = state->weights + plane * pitch;
         tile.c = state->products + ((panel - begin) * planes + plane) * p->result_plane;
         run_tiles_even(&tile, 0, 0, count);
@@ -178,65 +198,20 @@ enum {
   FLEETING_FEW = 8 << 20,      /* nor are so many for */
   FLEETING_FEW_TILES = 28,     /* so few tiles, */
   FLEETING_ONCE = 3 << 19,     /* nor of weights that are used once for */
-  FLEETING_ONCE_TILES = 128    /* so many */
+  FLEETING_ONCE_TILES = 128,   /* so many; */
+  FLEETING_STRIDED = 4 << 20   /* of a stride more */
 };
-
-/* Computes the broken tiles again, one small direct product each. */
-static int winograd_mend(const fc_winograd *p, const fc_conv2d *c, int backward, const real *weight) {
-  if (!memchr(p->broken, 1, (size_t)(p->groups * p->tiles))) return FC_OK;
-  if (p->add == p->out.data) return FC_NOT_FINITE;
-  const ptrdiff_t group_weights = packed_group(p->out_channels, p->taps_y * p->taps_x * p->in_channels);
-  real *packed = fc_scratch_acquire(1, (size_t)(p->groups * group_weights) * sizeof(real));
-  if (!packed) return FC_NO_MEMORY;
-  fc_pack pack = whole_pack(c, backward, weight, packed);
-  int status = run_pack(&pack, p->groups);
-  for (ptrdiff_t i = 0; i < p->groups * p->tiles && status == FC_OK; i++) {
-    if (!p->broken[i]) continue;
-    const ptrdiff_t group = i / p->tiles;
-    const fc_winograd_place at = winograd_place(p, i % p->tiles);
-    fc_image in = at.in, out = at.out;
-    in.data = (real *)in.data + group * p->in_channels;
-    out.data = (real *)out.data + group * p->out_channels;
-    fc_product product = {.in = in,
-                          .out = out,
-                          .batch = 1,
-                          .groups = 1,
-                          .in_h = at.in_h,
-                          .in_w = at.in_w,
-                          .in_channels = p->in_channels,
-                          .out_h = min_size(p->form.m_y, at.rows),
-                          .out_w = min_size(p->form.m_x, at.columns),
-                          .out_channels = p->out_channels,
-                          .taps_y = p->taps_y,
-                          .taps_x = p->taps_x,
-                          .first_y = at.y,
-                          .first_x = at.x,
-                          .step_y = 1,
-                          .step_x = 1,
-                          .stride_y = 1,
-                          .stride_x = 1,
-                          .packed = packed + group * group_weights,
-                          .bias = p->bias ? p->bias + group * p->out_channels : NULL,
-                          .add = added(p->add, &p->out, out.data),
-                          .clamp = p->clamp,
-                          .low = p->low,
-                          .high = p->high,
-                          .padding = p->padding};
-    status = run_product(&product);
-  }
-  fc_scratch_release(packed);
-  return status;
-}
 
 static int run_winograd(fc_winograd *p, const fc_conv2d *c, int backward, const real *weight) {
   if (p->batch == 0 || p->out_h <= 0 || p->out_w <= 0) return FC_OK;
   p->depth = p->in_channels * p->form.parts;
-  p->images_y = min_size(p->step_y, p->out_h), p->images_x = min_size(p->step_x, p->out_w);
-  p->tiles_y = ceil_div(ceil_div(p->out_h, p->step_y), p->form.m_y);
-  p->tiles_x = ceil_div(ceil_div(p->out_w, p->step_x), p->form.m_x);
+  p->images_y = min_size(min_size(p->in_step_y, p->out_step_y), p->out_h);
+  p->images_x = min_size(min_size(p->in_step_x, p->out_step_x), p->out_w);
+  p->tiles_y = ceil_div(ceil_div(p->out_h + p->odd_y, p->out_step_y), p->form.m_y);
+  p->tiles_x = ceil_div(ceil_div(p->out_w + p->odd_x, p->out_step_x), p->form.m_x);
   p->tiles = p->batch * p->images_y * p->images_x * p->tiles_y * p->tiles_x;
   p->panels = ceil_div(p->out_channels, FC_PANEL);
-  const double work = (double)p->groups * p->tiles * winograd_planes(p) * p->depth * p->out_channels;
+  const double work = (double)p->groups * p->tiles * winograd_planes(&p->form) * p->depth * p->out_channels;
   winograd_plan(p, work);
 
   const int workers = fc_workers(), sliced = p->weights == NULL;
@@ -260,17 +235,18 @@ static int run_winograd(fc_winograd *p, const fc_conv2d *c, int backward, const 
 
 static int kernel_winograd_fleeting(const fc_conv2d *c, int m, int backward, int once, int *fleeting) {
   const fc_window *w = &c->window;
-  const fc_winograd_form f = winograd_form(c, m);
+  const fc_winograd_form f = winograd_form(c, m, backward);
   *fleeting = 0;
   if (f.alpha_y == 0 || f.alpha_y != f.alpha_x) return FC_OK;
-  const ptrdiff_t h = ceil_div(backward ? w->h : w->out_h, w->dilation_y),
-                  width = ceil_div(backward ? w->w : w->out_w, w->dilation_x);
+  const ptrdiff_t h = ceil_div(backward ? w->h : w->out_h, w->dilation_y * (backward ? w->stride_y : 1)),
+                  width = ceil_div(backward ? w->w : w->out_w, w->dilation_x * (backward ? w->stride_x : 1));
   const ptrdiff_t tiles = w->batch * w->dilation_y * w->dilation_x * ceil_div(h, f.m_y) * ceil_div(width, f.m_x);
   ptrdiff_t bytes;
   kernel_winograd_packed_size(c, m, backward, &bytes);
   bytes *= (ptrdiff_t)sizeof(real);
-  *fleeting = bytes > FLEETING_WEIGHTS || (tiles <= FLEETING_FEW_TILES && bytes > FLEETING_FEW) ||
-              (once && tiles <= FLEETING_ONCE_TILES && bytes > FLEETING_ONCE);
+  const int strided = f.stride > 1, few = tiles <= FLEETING_FEW_TILES && bytes > FLEETING_FEW && !strided;
+  const int seldom = tiles <= FLEETING_ONCE_TILES && bytes > (strided ? FLEETING_STRIDED : FLEETING_ONCE);
+  *fleeting = bytes > FLEETING_WEIGHTS || few || (once && seldom);
   return FC_OK;
 }
 
@@ -289,11 +265,13 @@ static int kernel_winograd(const fc_conv2d *c, int m, fc_image x, const void *we
                    .out_channels = c->out_channels / c->groups,
                    .first_y = -w->pad_y,
                    .first_x = -w->pad_x,
-                   .step_y = w->dilation_y,
-                   .step_x = w->dilation_x,
+                   .in_step_y = w->dilation_y * w->stride_y, /* one of them is 1 */
+                   .in_step_x = w->dilation_x * w->stride_x,
+                   .out_step_y = w->dilation_y,
+                   .out_step_x = w->dilation_x,
                    .taps_y = w->kh,
                    .taps_x = w->kw,
-                   .form = winograd_form(c, m),
+                   .form = winograd_form(c, m, 0),
                    .weights = packed,
                    .plain = winograd_plain(c, m, 0, weight),
                    .bias = epilogue->bias,
@@ -303,6 +281,12 @@ static int kernel_winograd(const fc_conv2d *c, int m, fc_image x, const void *we
                    .high = (real)epilogue->high,
                    .padding = w->padding};
   return run_winograd(&p, c, 0, weight);
+}
+
+/* Where backward the first output's first tap is. Of stride 2 a phase's output j is row 2 j + phase - pad, which taps
+ * j - 1 and j reach; tiles begin with the first j that one of the phases has. */
+static ptrdiff_t winograd_first(ptrdiff_t pad, ptrdiff_t kernel, ptrdiff_t dilation, ptrdiff_t stride) {
+  return stride == 1 ? pad - (kernel - 1) * dilation : (pad - (pad & 1)) / 2 - 1;
 }
 
 /* The input's gradient is the convolution of the output's with flipped, transposed weights. */
@@ -319,13 +303,17 @@ static int kernel_winograd_grad_input(const fc_conv2d *c, int m, fc_image grad, 
                    .out_h = w->h,
                    .out_w = w->w,
                    .out_channels = w->channels / c->groups,
-                   .first_y = w->pad_y - (w->kh - 1) * w->dilation_y,
-                   .first_x = w->pad_x - (w->kw - 1) * w->dilation_x,
-                   .step_y = w->dilation_y,
-                   .step_x = w->dilation_x,
+                   .first_y = winograd_first(w->pad_y, w->kh, w->dilation_y, w->stride_y),
+                   .first_x = winograd_first(w->pad_x, w->kw, w->dilation_x, w->stride_x),
+                   .in_step_y = w->dilation_y,
+                   .in_step_x = w->dilation_x,
+                   .out_step_y = w->dilation_y * w->stride_y,
+                   .out_step_x = w->dilation_x * w->stride_x,
+                   .odd_y = w->stride_y > 1 ? w->pad_y & 1 : 0,
+                   .odd_x = w->stride_x > 1 ? w->pad_x & 1 : 0,
                    .taps_y = w->kh,
                    .taps_x = w->kw,
-                   .form = winograd_form(c, m),
+                   .form = winograd_form(c, m, 1),
                    .weights = packed,
                    .plain = winograd_plain(c, m, 1, weight),
                    .bias = epilogue->bias,

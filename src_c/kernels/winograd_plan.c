@@ -16,21 +16,22 @@ typedef struct {
   ptrdiff_t block; /* group * blocks + the block that `inputs` holds */
   real *zeros, *inputs, *weights, *products;
   const real **pixel;       /* of the block's tiles, where channels are taken by slices */
-  fc_winograd_place *place; /* of the block's tiles */
+  fc_winograd_place *place; /* of the block's tiles, [tile][phase] */
 } fc_winograd_state;
 
 /* Lays a worker's memory out from `at` on; returns how long it is. With `at` NULL that is all. */
 static size_t winograd_lay_out(const fc_winograd *p, char *at, fc_winograd_state *state) {
-  const size_t planes = (size_t)winograd_planes(p), element = sizeof(real);
+  const fc_winograd_form *f = &p->form;
+  const size_t points = (size_t)(f->alpha_y * f->alpha_x), planes = (size_t)winograd_planes(f), element = sizeof(real);
   const int sliced = p->weights == NULL;
   size_t length = round64(sizeof(fc_winograd_state));
   const size_t zeros = length, inputs = zeros + round64((size_t)(p->in_channels + VL) * element),
-               products = inputs + round64(planes * (size_t)p->plane * element),
+               products = inputs + round64(points * (size_t)p->plane * element),
                weights = products + round64(planes * (size_t)(p->panels_a_piece * p->result_plane) * element);
   const size_t pitch = sliced ? (size_t)winograd_pitch(p->slice, panel_width(p->out_channels, 0)) : 0,
                pixels = weights + round64(planes * pitch * element),
-               places = pixels + (sliced ? round64((size_t)p->block * planes * sizeof(real *)) : 0);
-  length = places + round64((size_t)p->block * sizeof(fc_winograd_place));
+               places = pixels + (sliced ? round64((size_t)(p->block * f->parts) * points * sizeof(real *)) : 0);
+  length = places + round64((size_t)(p->block * f->phases) * sizeof(fc_winograd_place));
   if (!at) return length;
   *state = (fc_winograd_state){.block = -1,
                                .zeros = (real *)(at + zeros),
@@ -53,12 +54,12 @@ static ptrdiff_t winograd_room(const fc_winograd *p) {
   return bytes < LARGE_ARRAYS ? PTRDIFF_MAX : (ptrdiff_t)((bytes / WORKING_SHARE - others) / fc_workers());
 }
 
-/* Splits the work into equal blocks of all tiles, if `fit` are no fewer, else of whole register tiles, and into slices;
- * returns how many panels' products there is room for. */
-static ptrdiff_t winograd_split(fc_winograd *p, ptrdiff_t fit, ptrdiff_t slice, ptrdiff_t room) {
+/* Splits the work into equal blocks of all tiles, if `fit` are no fewer, else of whole register tiles, and so that each
+ * of `threads` has as many; and into slices. Returns how many panels' products there is room for. */
+static ptrdiff_t winograd_split(fc_winograd *p, ptrdiff_t fit, ptrdiff_t threads, ptrdiff_t slice, ptrdiff_t room) {
   const ptrdiff_t most = p->tiles <= fit ? p->tiles : max_size(1, fit / FC_MR) * FC_MR;
   p->slice = min_size(slice, p->depth);
-  p->blocks = ceil_div(p->tiles, most);
+  p->blocks = min_size(p->tiles, ceil_div(ceil_div(p->tiles, most), threads) * threads);
   p->block = ceil_div(ceil_div(p->tiles, p->blocks), 2) * 2;
   p->blocks = ceil_div(p->tiles, p->block);
 
@@ -67,15 +68,17 @@ static ptrdiff_t winograd_split(fc_winograd *p, ptrdiff_t fit, ptrdiff_t slice, 
   p->result_plane = odd_lines(p->block * FC_PANEL);
   p->panels_a_piece = 0; /* what is left beside all else is for them */
   const ptrdiff_t left = room - (ptrdiff_t)winograd_lay_out(p, NULL, NULL);
-  return left < 0 ? 0 : min_size(p->panels, left / (winograd_planes(p) * p->result_plane * (ptrdiff_t)sizeof(real)));
+  return left < 0 ? 0
+                  : min_size(p->panels, left / (winograd_planes(&p->form) * p->result_plane * (ptrdiff_t)sizeof(real)));
 }
 
 /* With packed weights a block has as many tiles as keep its inputs in the second-level cache, or as there is room for
  * with the products of all panels; if there is none for a single register tile's, it has so many and a few panels. */
-static ptrdiff_t winograd_plan_packed(fc_winograd *p, ptrdiff_t room) {
-  ptrdiff_t fit = WINOGRAD_BYTES / (winograd_planes(p) * p->depth * (ptrdiff_t)sizeof(real)), panels;
+static ptrdiff_t winograd_plan_packed(fc_winograd *p, ptrdiff_t room, ptrdiff_t pieces) {
+  const ptrdiff_t threads = min_size(pieces, fc_workers());
+  ptrdiff_t fit = WINOGRAD_BYTES / (p->form.alpha_y * p->form.alpha_x * p->depth * (ptrdiff_t)sizeof(real)), panels;
   fit = min_size(WINOGRAD_TILES, fit);
-  while ((panels = winograd_split(p, fit, p->depth, room)) < p->panels && p->block > FC_MR) fit -= FC_MR;
+  while ((panels = winograd_split(p, fit, threads, p->depth, room)) < p->panels && p->block > FC_MR) fit -= FC_MR;
   return panels;
 }
 
@@ -83,18 +86,18 @@ static ptrdiff_t winograd_plan_packed(fc_winograd *p, ptrdiff_t room) {
  * costs least of what there is room for; the costs are to each other as they were measured. */
 static ptrdiff_t winograd_plan_sliced(fc_winograd *p, ptrdiff_t room) {
   const double of_weights = 250, of_inputs = 3, of_sums = 54;
-  ptrdiff_t best_fit = FC_MR, best_slice = SHORTEST_SLICE, best_panels = 1;
+  ptrdiff_t best_fit = FC_MR, best_slice = max_size(SHORTEST_SLICE, SLICE_STEP * p->form.parts), best_panels = 1;
   double least = 0;
   for (ptrdiff_t fit = WINOGRAD_TILES; fit > 0; fit -= FC_MR)
     for (ptrdiff_t slice = LONGEST_SLICE; slice >= SHORTEST_SLICE; slice -= SLICE_STEP) {
-      ptrdiff_t panels = winograd_split(p, fit, slice, room);
-      if (panels < 1) continue;
-      panels = min_size(panels, max_size(1, WINOGRAD_PRODUCTS /
-                                                (winograd_planes(p) * p->block * FC_PANEL * (ptrdiff_t)sizeof(real))));
+      ptrdiff_t panels = winograd_split(p, fit, 1, slice, room);
+      if (panels < 1 || slice % (SLICE_STEP * p->form.parts) != 0) continue;
+      panels = min_size(panels, max_size(1, WINOGRAD_PRODUCTS / (winograd_planes(&p->form) * p->block * FC_PANEL *
+                                                                 (ptrdiff_t)sizeof(real))));
       const double cost = of_weights / p->block + of_inputs / panels + of_sums / slice;
       if (least == 0 || cost < least) least = cost, best_fit = fit, best_slice = slice, best_panels = panels;
     }
-  winograd_split(p, best_fit, best_slice, room);
+  winograd_split(p, best_fit, 1, best_slice, room);
   return best_panels;
 }
 
@@ -102,7 +105,7 @@ static void winograd_plan(fc_winograd *p, double work) {
   const int sliced = p->weights == NULL;
   const ptrdiff_t room = winograd_room(p);
   const ptrdiff_t pieces = sliced ? min_size(pieces_for(work), WINOGRAD_PIECES) : pieces_for(work);
-  const ptrdiff_t panels = sliced ? winograd_plan_sliced(p, room) : winograd_plan_packed(p, room);
+  const ptrdiff_t panels = sliced ? winograd_plan_sliced(p, room) : winograd_plan_packed(p, room, pieces);
   const ptrdiff_t chunks = ceil_div(p->panels, max_size(1, panels));
   p->chunks = min_size(p->panels, max_size(ceil_div(pieces, p->blocks * p->groups), chunks));
   p->panels_a_piece = ceil_div(p->panels, p->chunks);

@@ -3,7 +3,8 @@
 typedef struct {
   fc_image in, out;
   ptrdiff_t batch, groups, in_h, in_w, in_channels, out_h, out_w, out_channels, first_y, first_x;
-  ptrdiff_t step_y, step_x; /* dilation */
+  ptrdiff_t in_step_y, in_step_x, out_step_y, out_step_x; /* dilation; the stride, of one of them */
+  ptrdiff_t odd_y, odd_x; /* rows and columns that a first phase begins before the output */
   ptrdiff_t taps_y, taps_x;
   fc_winograd_form form;
   ptrdiff_t images_y, images_x;      /* that a dilated image consists of */
@@ -12,7 +13,8 @@ typedef struct {
   ptrdiff_t panels, panels_a_piece, chunks;
   ptrdiff_t depth, slice;             /* products a sum, and how many of them are done at a time */
   ptrdiff_t row, plane, result_plane; /* pitches of transformed inputs and of products */
-  const real *weights; /* [group][panel][plane][part][channel][panel width], or NULL: made of `plain` in passing */
+  const real
+      *weights; /* [group][panel][phase][plane][part][channel][panel width], or NULL: made of `plain` in passing */
   fc_winograd_pack plain;
   const real *bias, *add; /* see fc_epilogue */
   int clamp;
@@ -22,41 +24,49 @@ typedef struct {
   void *scratch;
 } fc_winograd;
 
-FC_INLINE int winograd_planes(const fc_winograd *p) { return p->form.alpha_y * p->form.alpha_x; }
-
-/* Where a tile lies: its image, where its outputs begin and how many of them exist, and the first pixel that it reads.
+/* Where a tile lies: the image that it reads and its first pixel there, and which of its outputs exist, rows top <= y <
+ * rows and columns left <= x < columns, the first of which is at `out`.
+ *
  * A dilated convolution is one of every image that is left if all but each dilation-th row and column are taken away;
- * its results are interleaved likewise. */
+ * its results are interleaved likewise. So are the parts of a strided one's input, and the phases of what it gives
+ * backward. */
 typedef struct {
-  fc_image in, out;
-  ptrdiff_t in_h, in_w, y, x, rows, columns;
+  fc_thinned in;
+  fc_image out;
+  ptrdiff_t top, left, rows, columns;
 } fc_winograd_place;
 
-static fc_winograd_place winograd_place(const fc_winograd *p, ptrdiff_t tile) {
-  const ptrdiff_t dy = p->step_y, dx = p->step_x;
+/* A tile, by its number in the batch, and its part of a strided convolution's input or, backward, its phase. */
+static fc_winograd_place winograd_place(const fc_winograd *p, ptrdiff_t tile, int phase) {
   const ptrdiff_t x = tile % p->tiles_x * p->form.m_x, y = tile / p->tiles_x % p->tiles_y * p->form.m_y;
-  const ptrdiff_t part = tile / p->tiles_x / p->tiles_y, part_x = part % p->images_x;
-  const ptrdiff_t part_y = part / p->images_x % p->images_y, image = part / p->images_x / p->images_y;
-  const ptrdiff_t tap_y = part_y + p->first_y, tap_x = part_x + p->first_x; /* the first tap of the first output */
-  const ptrdiff_t row = (tap_y % dy + dy) % dy, column = (tap_x % dx + dx) % dx;
-  return (fc_winograd_place){.in = {(real *)p->in.data + image * p->in.image + row * p->in.row + column * p->in.pixel,
-                                    0, p->in.row * dy, p->in.pixel * dx},
-                             .out = {(real *)p->out.data + image * p->out.image + (part_y + y * dy) * p->out.row +
-                                         (part_x + x * dx) * p->out.pixel,
-                                     0, p->out.row * dy, p->out.pixel * dx},
-                             .in_h = max_size(0, ceil_div(p->in_h - row, dy)),
-                             .in_w = max_size(0, ceil_div(p->in_w - column, dx)),
-                             .y = (tap_y - row) / dy + y,
-                             .x = (tap_x - column) / dx + x,
-                             .rows = ceil_div(p->out_h - part_y, dy) - y,
-                             .columns = ceil_div(p->out_w - part_x, dx) - x};
+  const ptrdiff_t small = tile / p->tiles_x / p->tiles_y, small_x = small % p->images_x;
+  const ptrdiff_t small_y = small / p->images_x % p->images_y, image = small / p->images_x / p->images_y;
+  const int part = p->form.phases == 1 ? phase : 0;
+  fc_winograd_place at = {.in = thinned(p->in, p->in_h, p->in_w, p->in_step_y, p->in_step_x,
+                                        p->first_y + small_y + part / 2, p->first_x + small_x + part % 2)};
+  at.in.image.data = (real *)at.in.image.data + image * p->in.image;
+  at.in.y += y, at.in.x += x;
+  const ptrdiff_t row = y * p->out_step_y + small_y - p->odd_y + (phase - part) / 2,
+                  column = x * p->out_step_x + small_x - p->odd_x + (phase - part) % 2;
+  at.top = row < 0, at.left = column < 0;
+  at.rows = ceil_div(p->out_h - row, p->out_step_y), at.columns = ceil_div(p->out_w - column, p->out_step_x);
+  at.out = (fc_image){(real *)p->out.data + image * p->out.image + (row + at.top * p->out_step_y) * p->out.row +
+                          (column + at.left * p->out_step_x) * p->out.pixel,
+                      0, p->out.row * p->out_step_y, p->out.pixel * p->out_step_x};
+  return at;
 }
 
-/* Transforms channels first <= c < last of a tile: to[plane][channel], planes `pitch` apart. What lies `ahead` elements
- * further is fetched: the next channels, or the next tile's. */
+/* The input channels of a group. */
+static fc_image winograd_channels(const fc_winograd *p, fc_image in, ptrdiff_t group) {
+  in.data = (real *)in.data + group * p->in_channels;
+  return in;
+}
+
+/* Transforms channels first <= c < last of a tile: to[plane][channel], planes `pitch` apart and vectors of channels
+ * `step`. What lies `ahead` elements further is fetched: the next channels, or the next tile's. */
 FC_INLINE void winograd_transform_tile(const int alpha, const real *const *pixel, ptrdiff_t first, ptrdiff_t last,
-                                       ptrdiff_t ahead, real *to, ptrdiff_t pitch) {
-  for (ptrdiff_t c = first; c < last; c += VL, to += VL) {
+                                       ptrdiff_t ahead, real *to, ptrdiff_t step, ptrdiff_t pitch) {
+  for (ptrdiff_t c = first; c < last; c += VL, to += step) {
     vec d[MOST_PLANES];
     const ptrdiff_t n = min_size(VL, last - c);
     FC_UNROLL(6)
@@ -114,9 +124,15 @@ FC_INLINE void winograd_store(const fc_winograd *p, real *to, vec value, const v
     v_store_n(to, value, n);
 }
 
+/* Bits first <= i < last of a tile's. */
+FC_INLINE unsigned tile_bits(ptrdiff_t first, ptrdiff_t last) {
+  return ((1u << max_size(0, min_size(last, MOST_ALPHA))) - 1) >> first << first;
+}
+
 /* Transforms one tile of one panel back and stores it at channel `first`; returns whether a value was not finite. */
 FC_INLINE int winograd_store_tile(const int alpha, const int m, const fc_winograd *p, const real *products,
                                   const fc_winograd_place *at, ptrdiff_t first, ptrdiff_t channels) {
+  const unsigned rows = tile_bits(at->top, at->rows), columns = tile_bits(at->left, at->columns);
   vec suspect = v_zero();
   for (ptrdiff_t c = 0; c < channels; c += VL) {
     const ptrdiff_t n = min_size(VL, channels - c);
@@ -136,8 +152,9 @@ FC_INLINE int winograd_store_tile(const int alpha, const int m, const fc_winogra
       FC_UNROLL(4)
       for (int j = 0; j < m; j++) {
         suspect = v_fma(y[i * m + j], v_zero(), suspect); /* NaN as soon as a value is not finite */
-        if (i < at->rows && j < at->columns)
-          winograd_store(p, out + i * at->out.row + j * at->out.pixel, y[i * m + j], &offset, n);
+        if ((rows >> i & 1) && (columns >> j & 1))
+          winograd_store(p, out + (i - at->top) * at->out.row + (j - at->left) * at->out.pixel, y[i * m + j], &offset,
+                         n);
       }
     }
   }
@@ -173,7 +190,9 @@ static int winograd_store_any(const fc_winograd *p, const real *products, const 
   if (f->alpha_y != f->alpha_x)
     return max_size(f->m_y, f->m_x) == 4 ? winograd_store_line(4, p, products, at, first, channels)
                                          : winograd_store_line(3, p, products, at, first, channels);
-  if (f->alpha_y == 4) return winograd_store_tile(4, 2, p, products, at, first, channels);
+  if (f->alpha_y == 4)
+    return f->m_y == 2 ? winograd_store_tile(4, 2, p, products, at, first, channels)
+                       : winograd_store_tile(4, 3, p, products, at, first, channels);
   if (f->m_y == 4) return winograd_store_tile(6, 4, p, products, at, first, channels);
   return winograd_store_tile(6, 2, p, products, at, first, channels);
 }

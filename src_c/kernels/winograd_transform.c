@@ -34,13 +34,18 @@ FC_INLINE void winograd_input(const int alpha, vec *d, const int step) {
   d[5 * step] = v_fma(far, d3, v_add(d1, d5));
 }
 
-/* A^T y: alpha products, `step` apart, to m outputs (2, 3 or 4), `out_step` apart. */
+/* A^T y: alpha products, `step` apart, to m outputs (2, 3 or 4; of 4 points 2 or 3), `out_step` apart. */
 FC_INLINE void winograd_output(const int alpha, const int m, const vec *y, const int step, vec *out,
                                const int out_step) {
   if (alpha == 4) {
     const vec sum = v_add(y[step], y[2 * step]), difference = v_sub(y[step], y[2 * step]);
     out[0] = v_add(y[0], sum);
-    out[out_step] = v_add(difference, y[3 * step]);
+    if (m == 2) {
+      out[out_step] = v_add(difference, y[3 * step]);
+      return;
+    }
+    out[out_step] = difference;
+    out[2 * out_step] = v_add(sum, y[3 * step]);
     return;
   }
   const vec near_sum = v_add(y[step], y[2 * step]), near_difference = v_sub(y[step], y[2 * step]);
@@ -61,22 +66,24 @@ FC_INLINE void winograd_output(const int alpha, const int m, const vec *y, const
       v_fma(v_set1((real)0.5 * HALF_ROOT2), near_difference, v_fma(v_set1(2 * ROOT2), wide_difference, y[5 * step]));
 }
 
-/* G g: the taps of one axis, `step` apart, to alpha weights, `out_step` apart; taps is 3, 4 or 5. */
+/* G g: the taps of one axis, `step` apart, to alpha weights, `out_step` apart; taps is 3, 4 or 5, of 4 points 2 or 3.
+ */
 FC_INLINE void winograd_weight(const int alpha, const int taps, const vec *g, const int step, vec *out,
                                const int out_step) {
+  const vec second = taps >= 3 ? g[2 * step] : v_zero();
   const vec odd = taps >= 4 ? g[3 * step] : v_zero(), top = taps == 5 ? g[4 * step] : v_zero();
   out[0] = g[0];
   out[(alpha - 1) * out_step] = g[(taps - 1) * step];
   if (alpha == 4) {
-    const vec half = v_set1((real)0.5), even = v_add(g[0], g[2 * step]);
+    const vec half = v_set1((real)0.5), even = taps == 2 ? g[0] : v_add(g[0], second);
     out[out_step] = v_mul(half, v_add(even, g[step]));
     out[2 * out_step] = v_mul(half, v_sub(even, g[step]));
     return;
   }
   /* at x: g0 + x^2 (g2 + x^2 g4) +- x (g1 + x^2 g3), over the products of differences -3/2 and 6 */
-  const vec near_even = v_fma(v_set1((real)0.5), v_fma(v_set1((real)0.5), top, g[2 * step]), g[0]);
+  const vec near_even = v_fma(v_set1((real)0.5), v_fma(v_set1((real)0.5), top, second), g[0]);
   const vec near_odd = v_mul(v_set1(HALF_ROOT2), v_fma(v_set1((real)0.5), odd, g[step]));
-  const vec wide_even = v_fma(v_set1(2), v_fma(v_set1(2), top, g[2 * step]), g[0]);
+  const vec wide_even = v_fma(v_set1(2), v_fma(v_set1(2), top, second), g[0]);
   const vec wide_odd = v_mul(v_set1(ROOT2), v_fma(v_set1(2), odd, g[step]));
   const vec near = v_set1((real)(-2.0 / 3)), wide = v_set1((real)(1.0 / 6));
   out[out_step] = v_mul(near, v_add(near_even, near_odd));
@@ -89,26 +96,36 @@ FC_INLINE void winograd_weight(const int alpha, const int taps, const vec *g, co
 
 /* m outputs and r taps an axis share alpha = m + r - 1 points: F(2, 3), F(4, 3) and F(2, 5) along both. Kernels of one
  * row or column have F(4, 3) or F(3, 4) along it, and longer ones several parts of so many taps, whose products are
- * added up before they are transformed back: parts are to the product what input channels are. */
+ * added up before they are transformed back: parts are to the product what input channels are.
+ *
+ * A 4x4 kernel of stride 2 is four of 2x2, each over the input's pixels of one phase (every second row and column), by
+ * F(3, 2): phases are parts, those of a vector of channels side by side. Backward each gives another phase of the
+ * input's gradient, of the same tiles: there phases are to the product what output channels are. */
 typedef struct {
   int alpha_y, alpha_x, m_y, m_x; /* 0 points where there is no such form */
-  int taps, parts;
+  int taps, parts, phases;        /* of the phases, forward or backward, the other is 1 */
+  int stride;
 } fc_winograd_form;
 
-static fc_winograd_form winograd_form(const fc_conv2d *c, int m) {
+enum { PHASES = 4 };
+
+static fc_winograd_form winograd_form(const fc_conv2d *c, int m, int backward) {
   const fc_window *w = &c->window;
   const int dense = w->dilation_y == 1 && w->dilation_x == 1;
   const int plain = w->stride_y == 1 && w->stride_x == 1 && (dense || w->padding == FC_ZEROS);
   if (plain && w->kh == w->kw && ((w->kh == 3 && (m == 2 || m == 4)) || (w->kh == 5 && m == 2))) {
     const int taps = (int)w->kh, alpha = m + taps - 1;
-    return (fc_winograd_form){alpha, alpha, m, m, taps, 1};
+    return (fc_winograd_form){alpha, alpha, m, m, taps, 1, 1, 1};
   }
+  if (dense && w->padding == FC_ZEROS && w->stride_y == 2 && w->stride_x == 2 && w->kh == 4 && w->kw == 4 && m == 3)
+    return (fc_winograd_form){4, 4, 3, 3, 2, backward ? 1 : PHASES, backward ? PHASES : 1, 2};
   const ptrdiff_t length = max_size(w->kh, w->kw);
   if (plain && min_size(w->kh, w->kw) == 1 && length >= 3 && length <= LONGEST_LINE && (m == 3 || m == 4)) {
     const int taps = MOST_ALPHA + 1 - m, parts = (int)ceil_div(length, taps), down = w->kw == 1;
-    return (fc_winograd_form){down ? MOST_ALPHA : 1, down ? 1 : MOST_ALPHA, down ? m : 1, down ? 1 : m, taps, parts};
+    return (fc_winograd_form){
+        down ? MOST_ALPHA : 1, down ? 1 : MOST_ALPHA, down ? m : 1, down ? 1 : m, taps, parts, 1, 1};
   }
-  return (fc_winograd_form){0, 0, 0, 0, 0, 0};
+  return (fc_winograd_form){0};
 }
 
 /* Plain weights, seen as (group, column, channel summed over, tap), and where they go. */
@@ -124,21 +141,26 @@ typedef struct {
  * over the cache's sets. */
 FC_INLINE ptrdiff_t winograd_pitch(ptrdiff_t depth, ptrdiff_t width) { return depth * width + LINE; }
 
+/* Planes of all phases. */
+FC_INLINE int winograd_planes(const fc_winograd_form *f) { return f->phases * f->alpha_y * f->alpha_x; }
+
 /* Elements before the panel that begins at `column`. */
 static ptrdiff_t winograd_panel(const fc_winograd_form *f, ptrdiff_t depth, ptrdiff_t column) {
-  return f->alpha_y * f->alpha_x * (column / FC_PANEL) * winograd_pitch(depth, FC_PANEL);
+  return winograd_planes(f) * (column / FC_PANEL) * winograd_pitch(depth, FC_PANEL);
 }
 
 /* All elements of a group. */
 static ptrdiff_t winograd_group(const fc_winograd_form *f, ptrdiff_t depth, ptrdiff_t columns) {
   const ptrdiff_t last = (ceil_div(columns, FC_PANEL) - 1) * FC_PANEL;
-  return winograd_panel(f, depth, last) + f->alpha_y * f->alpha_x * winograd_pitch(depth, panel_width(columns, last));
+  return winograd_panel(f, depth, last) + winograd_planes(f) * winograd_pitch(depth, panel_width(columns, last));
 }
 
-FC_INLINE void winograd_pack_vector(const int alpha, const int taps, const real *g, real *to, ptrdiff_t plane) {
+/* Taps y, x < `taps` of those at g[y * row + x * stride]. */
+FC_INLINE void winograd_pack_vector(const int alpha, const int taps, const int stride, const real *g, const int row,
+                                    real *to, ptrdiff_t plane) {
   vec tap[25], half[MOST_PLANES], u[MOST_PLANES];
   FC_UNROLL(25)
-  for (int i = 0; i < taps * taps; i++) tap[i] = v_load(g + i * VL);
+  for (int i = 0; i < taps * taps; i++) tap[i] = v_load(g + (i / taps * row + i % taps * stride) * VL);
   FC_UNROLL(5)
   for (int x = 0; x < taps; x++) winograd_weight(alpha, taps, tap + x, taps, half + x, taps);
   FC_UNROLL(6)
@@ -160,8 +182,20 @@ FC_INLINE void winograd_pack_line(const int taps, int parts, const real *g, real
   }
 }
 
-/* Transforms channels first <= d < last of the panel that begins at `column`: to[plane][part][channel][column], planes
- * `pitch` apart. */
+/* Where among all parts' channels, side by side by the vector, channel c of the first part is; the others follow a
+ * vector, or what there is of the last, apart. */
+FC_INLINE ptrdiff_t winograd_part_row(ptrdiff_t c) { return c / VL * PHASES * VL + c % VL; }
+
+/* A 4x4 kernel's phases, `next` apart; one of a flipped kernel has the taps of the opposite one. */
+FC_INLINE void winograd_pack_phases(const real *g, int flip, real *to, ptrdiff_t plane, ptrdiff_t next) {
+  for (int phase = 0; phase < PHASES; phase++) {
+    const int first = flip ? PHASES - 1 - phase : phase;
+    winograd_pack_vector(4, 2, 2, g + (first / 2 * 4 + first % 2) * VL, 8, to + phase * next, plane);
+  }
+}
+
+/* Transforms channels first <= d < last of the panel that begins at `column`: to[phase][plane][part][channel][column],
+ * planes `pitch` apart. */
 static __attribute__((noinline)) void winograd_pack_panel(const fc_winograd_pack *p, ptrdiff_t group, ptrdiff_t column,
                                                           ptrdiff_t first, ptrdiff_t last, real *to, ptrdiff_t pitch) {
   const fc_winograd_form *f = &p->form;
@@ -175,7 +209,7 @@ static __attribute__((noinline)) void winograd_pack_panel(const fc_winograd_pack
   for (int i = 0; i < VL; i++) source[i] = i * p->column_step;
   for (ptrdiff_t i = 0; i < most * taps; i++) target[i] = (p->flip ? i / taps * taps + taps - 1 - i % taps : i) * VL;
   const real *from = p->weight + group * p->group_step + column * p->column_step + first * p->depth_step;
-  for (ptrdiff_t d = first, here; d < last; d += here, from += here * p->depth_step, to += here * width) {
+  for (ptrdiff_t d = first, here; d < last; d += here, from += here * p->depth_step) {
     here = min_size(most, last - d);
     for (ptrdiff_t n = 0; n < width; n += VL) {
       const real *corner = from + n * p->column_step;
@@ -185,17 +219,23 @@ static __attribute__((noinline)) void winograd_pack_panel(const fc_winograd_pack
       transpose(&lanes, corner, source, min_size(VL, columns - n), taps * here, g, target, 1);
       for (ptrdiff_t i = 0; i < here; i++) {
         const real *tap = g + i * taps * VL;
-        real *packed = to + i * width + n;
+        const ptrdiff_t at = d + i - first;
+        real *packed = to + at * width + n;
         if (lined && f->taps == 3)
           winograd_pack_line(3, f->parts, tap, packed, pitch, (last - first) * width);
         else if (lined)
           winograd_pack_line(4, f->parts, tap, packed, pitch, (last - first) * width);
+        else if (f->phases > 1)
+          winograd_pack_phases(tap, p->flip, packed, pitch, f->alpha_y * f->alpha_x * pitch);
+        else if (f->stride == 2)
+          winograd_pack_phases(tap, p->flip, to + winograd_part_row(at) * width + n, pitch,
+                               min_size(VL, last - first - at / VL * VL) * width);
         else if (f->alpha_y == 4)
-          winograd_pack_vector(4, 3, tap, packed, pitch);
+          winograd_pack_vector(4, 3, 1, tap, 3, packed, pitch);
         else if (f->taps == 3)
-          winograd_pack_vector(6, 3, tap, packed, pitch);
+          winograd_pack_vector(6, 3, 1, tap, 3, packed, pitch);
         else
-          winograd_pack_vector(6, 5, tap, packed, pitch);
+          winograd_pack_vector(6, 5, 1, tap, 5, packed, pitch);
       }
     }
   }
@@ -210,7 +250,7 @@ static void winograd_pack_piece(void *context, ptrdiff_t piece, int worker) {
 }
 
 static int kernel_winograd_packed_size(const fc_conv2d *c, int m, int backward, ptrdiff_t *size) {
-  const fc_winograd_form f = winograd_form(c, m);
+  const fc_winograd_form f = winograd_form(c, m, backward);
   const ptrdiff_t in = c->window.channels / c->groups, out = c->out_channels / c->groups;
   *size = f.alpha_y == 0 ? 0 : c->groups * winograd_group(&f, (backward ? out : in) * f.parts, backward ? in : out);
   return FC_OK;
@@ -220,7 +260,7 @@ static fc_winograd_pack winograd_plain(const fc_conv2d *c, int m, int backward, 
   const ptrdiff_t in = c->window.channels / c->groups, out = c->out_channels / c->groups,
                   taps = c->window.kh * c->window.kw;
   return (fc_winograd_pack){.weight = weight,
-                            .form = winograd_form(c, m),
+                            .form = winograd_form(c, m, backward),
                             .taps = (int)taps,
                             .flip = backward,
                             .columns = backward ? in : out,

@@ -155,7 +155,11 @@ static void test_winograd(void) {
     const ptrdiff_t out_h = outputs(h, kernel, 1, pad, 1), out_w = outputs(w, kernel, 1, pad, 1);
     const fc_window window = {1 + i % 2, h, w,    some_channels(), kernel, kernel, out_h, out_w, 1, 1, pad, pad,
                               1,         1, i % 4};
-    for (int m = 2; m <= 4; m += 2) try_winograd(&(fc_conv2d){window, some_channels(), 1}, m, i % 3);
+    for (int m = 2; m <= 4; m++) try_winograd(&(fc_conv2d){window, some_channels(), 1}, m, i % 3);
+    const fc_window strided = {
+        1 + i % 2, h, w,    some_channels(), 4, 4, outputs(h, 4, 2, pad, 1), outputs(w, 4, 2, pad, 1), 2, 2, pad, pad,
+        1,         1, i % 4};
+    for (int m = 2; m <= 4; m++) try_winograd(&(fc_conv2d){strided, some_channels(), 1}, m, i % 3);
   }
 }
 

@@ -10,7 +10,7 @@ static void try_winograd(const fc_conv2d *conv, int m, ptrdiff_t gap) {
   const fc_epilogue epilogue = {bias.data, gap == 2, -20, 20, 0};
   ptrdiff_t size;
   KERNEL(winograd_packed_size, conv, m, 0, &size);
-  CHECK((size > 0) == (m == 2 || w->kh == 3));
+  CHECK((size > 0) == (w->stride_y == 2 ? m == 3 && w->padding == FC_ZEROS : m == 2 || (m == 4 && w->kh == 3)));
   if (size == 0) return;
   const array packed = empty(size);
   KERNEL(winograd_pack, conv, m, 0, weight.data, packed.data);
@@ -32,6 +32,10 @@ static void try_winograd(const fc_conv2d *conv, int m, ptrdiff_t gap) {
   KERNEL(winograd_grad_input, conv, m, view(grad, w->out_h, w->out_w, out_channels, gap), weight.data, backward.data,
          &(fc_epilogue){0}, view(grad_x, w->h, w->w, w->channels, gap));
   KEEP_ABOUT(grad_x, 64);
+  const array other_x = whole(x.n);
+  KERNEL(winograd_grad_input, conv, m, view(grad, w->out_h, w->out_w, out_channels, gap), weight.data, NULL,
+         &(fc_epilogue){0}, view(other_x, w->h, w->w, w->channels, gap));
+  KEEP_ABOUT(other_x, 64);
   forget();
 }
 
