@@ -455,6 +455,11 @@ cdef class Window:
 
 # --- convolution -------------------------------------------------------------------------------------------
 
+cdef enum:
+    MATRIX_PIXELS = 300
+    MATRIX_INPUT = 360_000  # elements
+
+
 cdef class Conv2d:
     """The sizes of a convolution, checked by `functional` once and kept.
 
@@ -468,6 +473,9 @@ cdef class Conv2d:
     cdef readonly tuple shape, weight_shape, out_shape
     cdef readonly Conv2d padded
     cdef readonly int winograd_tile  # outputs an axis of the Winograd tile that pays here, 0 for direct
+    # Whether a 1x1 kernel's gradients of input and weight are better those of a fully connected layer whose samples
+    # are the pixels: it reads weights and pixels where they are, which pays while these stay in the caches.
+    cdef readonly bint matrix_input, matrix_weight
 
     def __cinit__(self, Window window not None, ptrdiff_t out_channels, ptrdiff_t groups, int winograd_tile=0,
                   Conv2d padded=None):
@@ -482,6 +490,11 @@ cdef class Conv2d:
         self.packing = (groups, w.out_w if out_channels <= 8 else 0)
         self.adjoint_packing = (groups, w.h, w.w, w.out_h, w.out_w, w.stride_y, w.stride_x, w.pad_y, w.pad_x,
                                 w.dilation_y, w.dilation_x)
+        cdef bint matrix = (groups == 1 and w.kh == w.kw == w.stride_y == w.stride_x == 1 and w.out_h == w.h
+                            and w.out_w == w.w)
+        cdef ptrdiff_t pixels = w.batch * w.h * w.w
+        self.matrix_input = matrix and 0 < pixels <= MATRIX_PIXELS
+        self.matrix_weight = matrix and 0 < pixels * w.channels <= MATRIX_INPUT
         self.shape = window.shape
         self.weight_shape = (out_channels, w.channels // groups, w.kh, w.kw)
         self.out_shape = (w.batch, out_channels, w.out_h, w.out_w)
@@ -565,6 +578,43 @@ def conv2d_grad_input(Conv2d conv not None, cnp.ndarray grad not None, cnp.ndarr
     check(status)
 
 
+cdef bint pixels_follow(cnp.ndarray array, const fc_image *image):
+    """Whether all pixels of an (N, C, H, W) array lie one after the other, without gaps."""
+    cdef const cnp.npy_intp *shape = cnp.PyArray_DIMS(array)
+    return ((shape[3] == 1 or image.pixel == shape[1]) and (shape[2] == 1 or image.row == shape[3] * shape[1])
+            and (shape[0] == 1 or image.image == shape[2] * shape[3] * shape[1]))
+
+
+cdef cnp.ndarray without_gaps(cnp.ndarray array, const fc_table *table, fc_image *image):
+    """The array, or a copy that is then described, if there are gaps between pixels."""
+    if pixels_follow(array, image):
+        return array
+    cdef cnp.ndarray copy = empty_channels_last((<object> array).shape, array.dtype)
+    cnp.PyArray_CopyInto(copy, array)
+    image_of(copy, table, image)
+    return copy
+
+
+def conv2d_matrix_grad_input(Conv2d conv not None, cnp.ndarray grad not None, cnp.ndarray weight not None,
+                             cnp.ndarray grad_x not None):
+    """The input's gradient by plain weights, where `matrix_input` is. Returns False, nothing done, if pixels have gaps.
+    """
+    cdef const fc_table *table = table_of(grad)
+    cdef const fc_window *w = &conv.sizes.window
+    cdef fc_image source, target
+    cdef int status
+    image_of(grad, table, &source)
+    image_of(grad_x, table, &target)
+    cdef void *weights = flat(weight, table)
+    if not pixels_follow(grad, &source) or not pixels_follow(grad_x, &target):
+        return False
+    with nogil:
+        status = table.linear_grad_input(source.data, weights, target.data, w.batch * w.h * w.w, w.channels,
+                                         conv.sizes.out_channels)
+    check(status)
+    return True
+
+
 def conv2d_grad_weight(Conv2d conv not None, cnp.ndarray x not None, cnp.ndarray grad not None,
                        cnp.ndarray grad_weight not None, bint winograd=False):
     """`winograd`: by F(3, 4) where that serves and pays."""
@@ -574,8 +624,15 @@ def conv2d_grad_weight(Conv2d conv not None, cnp.ndarray x not None, cnp.ndarray
     image_of(x, table, &source)
     image_of(grad, table, &given)
     cdef void *target = flat_out(grad_weight, table)
+    cdef const fc_window *w = &conv.sizes.window
+    if conv.matrix_weight:  # bits must not depend on gaps
+        x, grad = without_gaps(x, table, &source), without_gaps(grad, table, &given)
     with nogil:
-        status = table.conv2d_grad_weight(&conv.sizes, winograd, source, given, target)
+        if conv.matrix_weight:
+            status = table.linear_grad_weight(source.data, given.data, target, w.batch * w.h * w.w, w.channels,
+                                              conv.sizes.out_channels)
+        else:
+            status = table.conv2d_grad_weight(&conv.sizes, winograd, source, given, target)
     check(status)
 
 

@@ -170,9 +170,18 @@ def adjoint(conv: Conv2d, tile: int, grad: np.ndarray, w: np.ndarray, b: np.ndar
     elif tile:
         weights = winograd_weights(conv, tile, True, w, weight)
         _kernels.winograd_grad_input(conv, tile, grad, np.ascontiguousarray(w), weights, out, b)
-    else:
+    elif not _by_plain_weights(conv, grad, w, b, weight, out):
         _kernels.conv2d_grad_input(conv, grad, packed(conv, tile, True, w, weight), out, b)
     return out
+
+
+def _by_plain_weights(
+    conv: Conv2d, grad: np.ndarray, w: np.ndarray, b: np.ndarray | None, weight: Any, out: np.ndarray
+) -> bool:
+    """Write the adjoint to `out` without packed weights, where that is quicker; return whether it is."""
+    if not conv.matrix_input or b is not None or type(weight) is Parameter:
+        return False
+    return _kernels.conv2d_matrix_grad_input(conv, grad, np.ascontiguousarray(w), out)
 
 
 def pads(conv: Conv2d) -> tuple[list[tuple[int, int]], str]:

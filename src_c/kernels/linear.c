@@ -6,6 +6,8 @@
 
 enum {
   LINEAR_DOT_BATCH = 6,
+  LINEAR_ROWS = 8 * FC_MR,
+  LINEAR_PIECES = 16, /* of the weights' gradient, at least, where there are so many panels */
   LINEAR_WEIGHTS = 1 << 13,
   SHARED_WEIGHTS = 1 << 17, /* so many stay in a second-level cache */
   DOT_ROWS = 4,
@@ -19,7 +21,8 @@ typedef struct {
   real *out, *grad_x, *grad_weight, *scratch_panels;
   void *scratch;
   ptrdiff_t batch, in, outputs;
-  ptrdiff_t block, blocks; /* outputs (or inputs) of a piece */
+  ptrdiff_t block, blocks; /* outputs of a piece */
+  ptrdiff_t ranges;        /* of inputs */
 } fc_linear;
 
 FC_INLINE void dot_body(const int rows, const int samples, const fc_linear *p, ptrdiff_t o, ptrdiff_t n) {
@@ -194,14 +197,14 @@ static void product_block(const real *a, ptrdiff_t rows, ptrdiff_t a_row_step, p
     tile.b = tail;
     tile.b_step = width;
   }
-  enum { ROWS = 8 * FC_MR };
   if (a_row_step == 1) {
-    for (ptrdiff_t m = 0; m < rows && !fc_stopping(); m += ROWS, tile.a += ROWS, tile.c += ROWS * columns)
-      run_tiles_beside(&tile, min_size(ROWS, rows - m));
+    for (ptrdiff_t m = 0; m < rows && !fc_stopping();
+         m += LINEAR_ROWS, tile.a += LINEAR_ROWS, tile.c += LINEAR_ROWS * columns)
+      run_tiles_beside(&tile, min_size(LINEAR_ROWS, rows - m));
     return;
   }
-  for (ptrdiff_t m = 0; m < rows && !fc_stopping(); m += ROWS)
-    run_tiles_even(&tile, m * a_row_step, m * columns, min_size(ROWS, rows - m));
+  for (ptrdiff_t m = 0; m < rows && !fc_stopping(); m += LINEAR_ROWS)
+    run_tiles_even(&tile, m * a_row_step, m * columns, min_size(LINEAR_ROWS, rows - m));
 }
 
 static void linear_grad_x_piece(void *context, ptrdiff_t panel, int worker) {
@@ -230,10 +233,14 @@ static int kernel_linear_grad_input(const void *grad, const void *weight, void *
   return status;
 }
 
-static void linear_grad_weight_piece(void *context, ptrdiff_t panel, int worker) {
+/* A block of outputs, some panels of inputs one after the other: what they write lies side by side. */
+static void linear_grad_weight_piece(void *context, ptrdiff_t piece, int worker) {
   const fc_linear *p = context;
-  product_block(p->grad, p->outputs, 1, p->outputs, p->x, p->batch, p->in, panel * FC_PANEL, p->grad_weight,
-                fc_scratch_part(p->scratch, worker));
+  const ptrdiff_t o = piece / p->ranges * p->block, rows = min_size(p->block, p->outputs - o);
+  const ptrdiff_t panels = ceil_div(p->in, FC_PANEL), range = piece % p->ranges;
+  for (ptrdiff_t panel = panels * range / p->ranges; panel < panels * (range + 1) / p->ranges; panel++)
+    product_block(p->grad + o, rows, 1, p->outputs, p->x, p->batch, p->in, panel * FC_PANEL, p->grad_weight + o * p->in,
+                  fc_scratch_part(p->scratch, worker));
 }
 
 static int kernel_linear_grad_weight(const void *x, const void *grad, void *grad_weight, ptrdiff_t batch, ptrdiff_t in,
@@ -241,7 +248,13 @@ static int kernel_linear_grad_weight(const void *x, const void *grad, void *grad
   fc_linear p = {.x = x, .grad = grad, .grad_weight = grad_weight, .batch = batch, .in = in, .outputs = outputs};
   p.scratch = fc_scratch_acquire(fc_workers(), (size_t)(batch * FC_PANEL) * sizeof(real) + 64);
   if (!p.scratch) return FC_NO_MEMORY;
-  const int status = fc_parallel(ceil_div(in, FC_PANEL), (double)batch * in * outputs, linear_grad_weight_piece, &p);
+  const double work = (double)batch * in * outputs;
+  const ptrdiff_t pieces = pieces_for(work), panels = max_size(1, ceil_div(in, FC_PANEL));
+  p.blocks = max_size(ceil_div(pieces, panels), ceil_div(outputs, LINEAR_ROWS));
+  p.block = max_size(1, ceil_div(ceil_div(outputs, max_size(1, p.blocks)), FC_MR)) * FC_MR;
+  p.blocks = ceil_div(outputs, p.block);
+  p.ranges = min_size(panels, ceil_div(max_size(pieces, LINEAR_PIECES), max_size(1, p.blocks)));
+  const int status = fc_parallel(p.blocks * p.ranges, work, linear_grad_weight_piece, &p);
   fc_scratch_release(p.scratch);
   return status;
 }
