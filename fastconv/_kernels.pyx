@@ -490,8 +490,8 @@ cdef class Conv2d:
         self.packing = (groups, w.out_w if out_channels <= 8 else 0)
         self.adjoint_packing = (groups, w.h, w.w, w.out_h, w.out_w, w.stride_y, w.stride_x, w.pad_y, w.pad_x,
                                 w.dilation_y, w.dilation_x)
-        cdef bint matrix = (groups == 1 and w.kh == w.kw == w.stride_y == w.stride_x == 1 and w.out_h == w.h
-                            and w.out_w == w.w)
+        cdef bint matrix = (groups == 1 and w.kh == w.kw == w.stride_y == w.stride_x == 1 and w.pad_y == w.pad_x == 0
+                            and w.out_h == w.h and w.out_w == w.w)
         cdef ptrdiff_t pixels = w.batch * w.h * w.w
         self.matrix_input = matrix and 0 < pixels <= MATRIX_PIXELS
         self.matrix_weight = matrix and 0 < pixels * w.channels <= MATRIX_INPUT

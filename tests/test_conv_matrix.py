@@ -43,6 +43,14 @@ def test_only_small_dense_products_of_one_tap_are_taken():
     assert not convolution(0, (64, 32), 14, 14).matrix_weight
 
 
+def test_an_output_as_large_as_the_input_may_be_shifted():
+    """Padding on one side, a row less on the other: of the same size, but not the same pixels."""
+    inputs = [randn(2, 5, 6, 4), randn(5, 7, 1, 1), randn(7)]
+    options = {"padding": ((1, 0), (0, 0)), "output_padding": (1, 0), "dilation": 2}
+    assert reference.conv_transpose2d(*inputs, **options).shape == (2, 7, 6, 4)
+    check_op(F.conv_transpose2d, reference.conv_transpose2d, inputs, reference.conv_transpose2d_grad, **options)
+
+
 @pytest.mark.parametrize("name", ISAS)
 def test_pixels_with_gaps_are_left_to_convolution(name):
     """As in gradients that arrive as channels of a wider array."""

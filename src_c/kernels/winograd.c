@@ -1,5 +1,5 @@
-/* Winograd's minimal filtering for stride 1: an output tile of m x m pixels costs alpha * alpha multiplications a
- * channel pair, alpha = m + r - 1, in place of m * m * r * r.
+/* Winograd's minimal filtering for stride 1, and for the phases of 4x4 kernels of stride 2: an output tile of m x m
+ * pixels costs alpha * alpha multiplications a channel pair, alpha = m + r - 1, in place of m * m * r * r.
  *
  * Lavin and Gray, arXiv:1509.09308. The points of alpha = 6 are 0, +-1/sqrt(2), +-sqrt(2) and infinity: their rounding
  * error is about half of that of the usual 0, +-1, +-2 (measured; see docs/architecture.md). A block of tiles is
