@@ -131,6 +131,29 @@ def test_working_memory_is_a_tenth_of_the_arrays(algorithm, shape, weight):
     assert choice.scratch_bytes <= size / 10
 
 
+@pytest.mark.parametrize(
+    ("shape", "weight", "transposed"),
+    [
+        ((8, 64, 112, 112), (128, 64, 4, 4), False),
+        ((8, 512, 16, 16), (256, 512, 4, 4), False),
+        ((1, 128, 112, 112), (128, 64, 4, 4), True),
+        ((16, 512, 8, 8), (512, 256, 4, 4), True),
+    ],
+)
+def test_working_memory_of_strided_winograd_is_a_tenth_of_the_arrays(shape, weight, transposed):
+    before = fastconv.get_num_threads()
+    try:
+        fastconv.set_num_threads(2)
+        choice = algorithm_of(shape, weight, stride=2, padding=1, transposed=transposed)
+    finally:
+        fastconv.set_num_threads(before)
+    outputs = shape[0] * weight[1 if transposed else 0] * shape[2] * shape[3] * (4 if transposed else 1 / 4)
+    size = 4 * (math.prod(shape) + math.prod(weight) + outputs)
+    assert choice.algorithm == "winograd"
+    assert size > 10e6
+    assert choice.scratch_bytes <= size / 10
+
+
 def test_exact_rules_winograd_out_of_value_and_gradients():
     x, w = arrays()
 
