@@ -25,6 +25,7 @@ LAYERS: tuple[tuple[str, str, tuple[int, ...], tuple[int, ...], dict[str, Any], 
     ("32 groups of 4 56²", "conv2d", (1, 128, 56, 56), (128, 4, 3, 3), {"padding": 1, "groups": 32}, 1.2),
     ("32 groups of 16 28²", "conv2d", (1, 512, 28, 28), (512, 16, 3, 3), {"padding": 1, "groups": 32}, 1.2),
     ("depthwise, 2 a channel 28²", "conv2d", (1, 256, 28, 28), (512, 1, 3, 3), {"padding": 1, "groups": 256}, 1.2),
+    ("3x3 112² 64→3", "conv2d", (1, 64, 112, 112), (3, 64, 3, 3), {"padding": 1}, 1.0),
 )
 
 

@@ -207,6 +207,29 @@ FC_INLINE const real *added(const real *add, const fc_image *out, const real *el
 
 FC_INLINE size_t round64(size_t bytes) { return (bytes + 63) & ~(size_t)63; }
 
+/* The geometry of the value, which its weights' gradient shares. */
+static fc_product product_of(const fc_conv2d *c, fc_image x) {
+  const fc_window *w = &c->window;
+  return (fc_product){.in = x,
+                      .batch = w->batch,
+                      .groups = c->groups,
+                      .in_h = w->h,
+                      .in_w = w->w,
+                      .in_channels = w->channels / c->groups,
+                      .out_h = w->out_h,
+                      .out_w = w->out_w,
+                      .out_channels = c->out_channels / c->groups,
+                      .taps_y = w->kh,
+                      .taps_x = w->kw,
+                      .first_y = -w->pad_y,
+                      .first_x = -w->pad_x,
+                      .step_y = w->dilation_y,
+                      .step_x = w->dilation_x,
+                      .stride_y = w->stride_y,
+                      .stride_x = w->stride_x,
+                      .padding = w->padding};
+}
+
 /* --- forward and input gradient ---------------------------------------------------------------------------------- */
 
 static void product_piece(void *context, ptrdiff_t piece, int worker) {

@@ -66,32 +66,10 @@ static int run_sharing(fc_product *p, ptrdiff_t pixels) {
   return status;
 }
 
-/* The geometry of the value, which its weights' gradient shares. */
-static fc_product product_of(const fc_conv2d *c, fc_image x) {
-  const fc_window *w = &c->window;
-  return (fc_product){.in = x,
-                      .batch = w->batch,
-                      .groups = c->groups,
-                      .in_h = w->h,
-                      .in_w = w->w,
-                      .in_channels = w->channels / c->groups,
-                      .out_h = w->out_h,
-                      .out_w = w->out_w,
-                      .out_channels = c->out_channels / c->groups,
-                      .taps_y = w->kh,
-                      .taps_x = w->kw,
-                      .first_y = -w->pad_y,
-                      .first_x = -w->pad_x,
-                      .step_y = w->dilation_y,
-                      .step_x = w->dilation_x,
-                      .stride_y = w->stride_y,
-                      .stride_x = w->stride_x,
-                      .padding = w->padding};
-}
-
 static int kernel_conv2d(const fc_conv2d *c, fc_image x, const void *packed, const fc_epilogue *epilogue,
                          fc_image out) {
   const fc_window *w = &c->window;
+  if (is_planar(c)) return planar_conv2d(c, x, packed, epilogue, out);
   fc_product p = product_of(c, x);
   p.out = out;
   p.packed = packed;

@@ -150,6 +150,10 @@ static int kernel_conv2d_packed_size(const fc_conv2d *c, int backward, ptrdiff_t
     *size = narrow_size(c);
     return FC_OK;
   }
+  if (!backward && is_planar(c)) {
+    *size = w->kh * w->kw * in * out;
+    return FC_OK;
+  }
   const ptrdiff_t pixels = pack_pixels(c, backward), stride = backward ? 1 : w->stride_x;
   *size = c->groups * packed_group(columns * pixels, w->kh * (w->kw + (pixels - 1) * stride) * depth);
   return FC_OK;
@@ -182,6 +186,10 @@ static int kernel_conv2d_pack(const fc_conv2d *c, int backward, const void *weig
   const fc_window *w = &c->window;
   if (backward && is_narrow(c)) {
     narrow_pack(c, weight, packed);
+    return FC_OK;
+  }
+  if (!backward && is_planar(c)) {
+    planar_pack(c, weight, packed);
     return FC_OK;
   }
   fc_pack p = whole_pack(c, backward, weight, packed);

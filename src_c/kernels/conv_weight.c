@@ -354,6 +354,7 @@ static int kernel_conv2d_grad_weight(const fc_conv2d *c, int winograd, fc_image 
     memset(grad_weight, 0, (size_t)(c->out_channels * w->kh * w->kw * p->in_channels) * sizeof(real));
     return FC_OK;
   }
+  if (is_planar(c)) return planar_grad_weight(c, x, grad, grad_weight);
   p->panels = ceil_div(p->out_channels, FC_PANEL);
   plan_bands(p, WEIGHT_PIXELS, BAND_BYTES);
   const int large = (double)p->batch * p->in_h * p->in_w * w->channels * sizeof(real) > FAR_INPUT;

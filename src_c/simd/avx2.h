@@ -45,6 +45,11 @@ FC_INLINE void v_store_n(real *p, vec a, ptrdiff_t n) {
     V_(maskstore)(p, v_first(n), a);
 }
 
+FC_INLINE vec v_held(vec a) {
+  __asm__("" : "+x"(a));
+  return a;
+}
+
 FC_INLINE void v_ahead(const real *p) { __builtin_prefetch((const char *)p + 2048, 0, 3); }
 FC_INLINE void v_ahead_store(const real *p) { __builtin_prefetch((const char *)p + 1024, 1, 3); }
 

@@ -42,6 +42,11 @@ FC_INLINE void v_store_n(real *p, vec a, ptrdiff_t n) {
     V_(mask_storeu)(p, v_first(n), a);
 }
 
+FC_INLINE vec v_held(vec a) {
+  __asm__("" : "+v"(a));
+  return a;
+}
+
 FC_INLINE void v_ahead(const real *p) { __builtin_prefetch((const char *)p + 2048, 0, 3); }
 FC_INLINE void v_ahead_store(const real *p) { __builtin_prefetch((const char *)p + 1024, 1, 3); }
 

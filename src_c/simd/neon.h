@@ -46,6 +46,11 @@ FC_INLINE void v_store_n(real *p, vec a, ptrdiff_t n) {
   }
 }
 
+FC_INLINE vec v_held(vec a) {
+  __asm__("" : "+w"(a));
+  return a;
+}
+
 FC_INLINE void v_ahead(const real *p) { (void)p; } /* not measured */
 FC_INLINE void v_ahead_store(const real *p) { (void)p; }
 

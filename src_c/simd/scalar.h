@@ -42,6 +42,9 @@ FC_INLINE void v_store_n(real *p, vec a, ptrdiff_t n) {
   if (n > 0) *p = a;
 }
 
+/* a vector that is loaded once, for all its uses: GCC 12 would load it again for each that can read memory itself */
+FC_INLINE vec v_held(vec a) { return a; }
+
 /* memory that a stream will come to: asks for the cache line some distance beyond p, to be read or to be written. The
  * processor's own prefetching ends with each page. p may point anywhere. */
 FC_INLINE void v_ahead(const real *p) { (void)p; }

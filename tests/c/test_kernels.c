@@ -163,6 +163,8 @@ static void test_winograd(void) {
   }
 }
 
+#include "planar.h"
+
 /* Large enough for several pieces, bands and panels. */
 static void test_large_conv2d(void) {
   const fc_window plain = {2, 40, 37, 24, 3, 3, 40, 37, 1, 1, 1, 1, 1, 1, FC_ZEROS},
@@ -365,6 +367,7 @@ int main(void) {
       TEST(conv2d),
       TEST(winograd),
       TEST(large_conv2d),
+      TEST(few_outputs),
       TEST(fft_conv2d),
       TEST(filter2d),
       TEST(linear),

@@ -1,0 +1,19 @@
+/* Tests of convolution to few channels, part of test_kernels.c. */
+#ifndef FC_TEST_PLANAR_H
+#define FC_TEST_PLANAR_H
+
+/* Few output channels, rows of a vector and more: pixels along the lanes, where there are registers enough. */
+static void test_few_outputs(void) {
+  for (int i = 0; i < 90; i++) {
+    fc_window w = some_window(5);
+    w.kh = 2 + below(4), w.kw = 2 + below(4), w.pad_y = below(w.kh), w.pad_x = below(w.kw);
+    w.h = 9 + below(20), w.w = (i % 3 + 1) * (6 + below(18)) * w.stride_x;
+    w.channels = i % 4 ? 1 + below(3) : 15 + below(20);
+    w.padding = w.pad_y < w.h && w.pad_x < w.w ? i % 4 : FC_ZEROS;
+    w.out_h = outputs(w.h, w.kh, w.stride_y, w.pad_y, w.dilation_y);
+    w.out_w = outputs(w.w, w.kw, w.stride_x, w.pad_x, w.dilation_x);
+    try_conv2d(&(fc_conv2d){w, 1 + i % 7, 1}, i % 3);
+  }
+}
+
+#endif
