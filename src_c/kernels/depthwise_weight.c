@@ -7,6 +7,7 @@ typedef struct {
   fc_image grad;
   ptrdiff_t chunks, blocks;
   real *sums; /* [chunk][tap][input channel of the group][output channel] */
+  real *grad_weight;
 } fc_depthwise_weight;
 
 /* Adds a pixel's products with its gradient. */
@@ -83,42 +84,73 @@ static void depthwise_weight_piece(void *context, ptrdiff_t piece, int worker) {
   }
 }
 
-/* The same under all taps at once, one input channel a group: every gradient is loaded once for them. */
-FC_INLINE void sweep_weight_rows(const int taps, const int stride, const int rows, const fc_depthwise_weight *job,
-                                 ptrdiff_t image, ptrdiff_t y, ptrdiff_t c, ptrdiff_t n, vec *sum) {
-  const fc_product *p = &job->product;
-  const int inputs = (rows - 1) * stride + taps;
-  const real *row[SWEEP_INPUTS], *grad = (const real *)job->grad.data + image * job->grad.image + y * job->grad.row + c;
-  FC_UNROLL(8)
-  for (int i = 0; i < inputs; i++) {
-    const ptrdiff_t at = y * stride + p->first_y + i;
-    const int is_in = at >= 0 && at < p->in_h;
-    row[i] = is_in ? (const real *)p->in.data + image * p->in.image + at * p->in.row + c : NULL;
-  }
-  for (ptrdiff_t x = 0; x < p->out_w; x++, grad += job->grad.pixel) {
-    vec given[2];
-    FC_UNROLL(2)
-    for (int r = 0; r < rows; r++) {
-      given[r] = v_load_n(grad + r * job->grad.row, n);
-      __builtin_prefetch(grad + r * job->grad.row + VL);
-    }
-    FC_UNROLL(5)
-    for (int t = 0; t < taps; t++) {
-      const ptrdiff_t at = x * stride + p->first_x + t;
-      if (at < 0 || at >= p->in_w) continue;
-      FC_UNROLL(8)
-      for (int i = 0; i < inputs; i++) {
-        if (!row[i]) continue;
-        const real *from = row[i] + at * p->in.pixel;
-        const vec value = v_load_n(from, n);
-        if (t >= taps - stride) __builtin_prefetch(from + VL);
-        FC_UNROLL(2)
-        for (int r = 0; r < rows; r++) {
-          const int tap = i - r * stride;
-          if (tap >= 0 && tap < taps) sum[tap * taps + t] = v_fma(value, given[r], sum[tap * taps + t]);
+/* The same under all taps at once, one input channel a group, column by column of the input: each is loaded once, and
+ * multiplied with the gradients of the outputs that see it, which wait in registers. */
+typedef struct {
+  const real *row[SWEEP_INPUTS]; /* of the input, NULL outside */
+} fc_sweep_rows;
+
+/* The input columns that begin with output column x; `given` is that of the columns x - first .. x - last, the others
+ * are not there. */
+FC_INLINE void sweep_weight_column(const int taps, const int stride, const int rows, const fc_product *p,
+                                   const fc_sweep_rows *at, ptrdiff_t x, ptrdiff_t n, int first, int last,
+                                   vec given[][SWEEP_TAPS], vec *sum) {
+  const int inputs = (rows - 1) * stride + taps, open = (taps + stride - 1) / stride;
+  FC_UNROLL(2)
+  for (int t = 0; t < stride; t++) {
+    const ptrdiff_t column = x * stride + p->first_x + t;
+    if (column < 0 || column >= p->in_w) continue;
+    FC_UNROLL(16)
+    for (int i = 0; i < inputs; i++) {
+      if (!at->row[i]) continue;
+      const real *from = at->row[i] + column * p->in.pixel;
+      const vec value = v_load_n(from, n);
+      __builtin_prefetch(from + VL);
+      FC_UNROLL(4)
+      for (int r = 0; r < rows; r++) {
+        const int tap = i - r * stride;
+        if (tap < 0 || tap >= taps) continue;
+        FC_UNROLL(5)
+        for (int k = 0; k < open; k++) {
+          const int tap_x = t + k * stride;
+          if (tap_x < taps && k >= first && k <= last)
+            sum[tap * taps + tap_x] = v_fma(value, given[r][k], sum[tap * taps + tap_x]);
         }
       }
     }
+  }
+}
+
+FC_INLINE void sweep_weight_rows(const int taps, const int stride, const int rows, const fc_depthwise_weight *job,
+                                 ptrdiff_t image, ptrdiff_t y, ptrdiff_t c, ptrdiff_t n, vec *sum) {
+  const fc_product *p = &job->product;
+  const int inputs = (rows - 1) * stride + taps, open = (taps + stride - 1) / stride;
+  const real *grad = (const real *)job->grad.data + image * job->grad.image + y * job->grad.row + c;
+  fc_sweep_rows at;
+  vec given[SWEEP_ROWS][SWEEP_TAPS];
+  FC_UNROLL(16)
+  for (int i = 0; i < inputs; i++) {
+    const ptrdiff_t from = y * stride + p->first_y + i;
+    const int is_in = from >= 0 && from < p->in_h;
+    at.row[i] = is_in ? (const real *)p->in.data + image * p->in.image + from * p->in.row + c : NULL;
+  }
+  FC_UNROLL(4)
+  for (int r = 0; r < rows; r++) FC_UNROLL(5)
+  for (int k = 0; k < open; k++) given[r][k] = v_zero();
+  for (ptrdiff_t x = 0; x < p->out_w + open - 1; x++, grad += job->grad.pixel) {
+    FC_UNROLL(4)
+    for (int r = 0; r < rows; r++) {
+      FC_UNROLL(5)
+      for (int k = open - 1; k > 0; k--) given[r][k] = given[r][k - 1];
+      if (x >= p->out_w) continue;
+      given[r][0] = v_load_n(grad + r * job->grad.row, n);
+      __builtin_prefetch(grad + r * job->grad.row + VL);
+    }
+    if (x >= open - 1 && x < p->out_w)
+      sweep_weight_column(taps, stride, rows, p, &at, x, n, 0, open - 1, given, sum);
+    else
+      sweep_weight_column(taps, stride, rows, p, &at, x, n, (int)max_size(0, x - p->out_w + 1),
+                          (int)min_size(open - 1, x), given, sum);
   }
 }
 
@@ -130,12 +162,17 @@ FC_INLINE void sweep_weight(const int taps, const int stride, const fc_depthwise
   for (int i = 0; i < taps * taps; i++) sum[i] = v_zero();
   for (ptrdiff_t row = begin; row < end;) {
     const ptrdiff_t image = row / p->out_h, y = row % p->out_h;
-    const int two = taps == 3 && row + 1 < end && y + 1 < p->out_h;
-    if (two)
+    const ptrdiff_t left = min_size(end - row, p->out_h - y);
+    if (taps == 3 && stride == 1 && SWEEP_ROWS == 4 && left >= 4) {
+      sweep_weight_rows(taps, stride, SWEEP_ROWS, job, image, y, c, n, sum);
+      row += 4;
+    } else if (taps == 3 && left >= 2) {
       sweep_weight_rows(taps, stride, 2, job, image, y, c, n, sum);
-    else
+      row += 2;
+    } else {
       sweep_weight_rows(taps, stride, 1, job, image, y, c, n, sum);
-    row += 1 + two;
+      row++;
+    }
   }
   FC_UNROLL(25)
   for (int i = 0; i < taps * taps; i++) v_store_n(to + i * p->groups, sum[i], n);
@@ -172,32 +209,34 @@ static void sweep_weight_piece(void *context, ptrdiff_t piece, int worker) {
   }
 }
 
-/* Adds the chunks' sums in order, and turns them to [output channel][input channel of the group][tap]. */
-static void add_chunks(const fc_depthwise_weight *job, ptrdiff_t taps, ptrdiff_t depth, ptrdiff_t channels,
-                       real *grad_weight) {
+/* Adds the chunks' sums of a vector of channels in order, and turns them to [output channel][input channel of the
+ * group][tap]. */
+static void add_chunks(void *context, ptrdiff_t block, int worker) {
+  (void)worker;
+  const fc_depthwise_weight *job = context;
+  const fc_product *p = &job->product;
   const fc_transposition lanes = transposition();
-  const ptrdiff_t rows = taps * depth;
+  const ptrdiff_t taps = p->taps_y * p->taps_x, depth = p->in_channels, rows = taps * depth;
+  const ptrdiff_t channels = p->groups * p->out_channels, c = block * VL, n = min_size(VL, channels - c);
   ptrdiff_t source[VL], target[VL];
-  for (ptrdiff_t c = 0; c < channels; c += VL) {
-    const ptrdiff_t n = min_size(VL, channels - c);
-    for (ptrdiff_t i = 0; i < n; i++) target[i] = (c + i) * rows;
-    for (ptrdiff_t first = 0; first < rows; first += VL) {
-      const ptrdiff_t here = min_size(VL, rows - first);
-      for (ptrdiff_t i = 0; i < here; i++) {
-        const ptrdiff_t k = (first + i) / taps, tap = (first + i) % taps;
-        source[i] = (tap * depth + k) * channels + c;
-        for (ptrdiff_t chunk = 1; chunk < job->chunks; chunk++) {
-          real *sum = job->sums + source[i];
-          v_store_n(sum, v_add(v_load_n(sum, n), v_load_n(sum + chunk * rows * channels, n)), n);
-        }
-      }
-      transpose(&lanes, job->sums, source, here, n, grad_weight + first, target, 0);
+  for (ptrdiff_t i = 0; i < VL; i++) target[i] = (c + i) * rows;
+  for (ptrdiff_t first = 0; first < rows; first += VL) {
+    const ptrdiff_t here = min_size(VL, rows - first);
+    for (ptrdiff_t i = 0; i < here; i++) {
+      const ptrdiff_t k = (first + i) / taps, tap = (first + i) % taps;
+      source[i] = (tap * depth + k) * channels + c;
+      const real *sum = job->sums + source[i];
+      vec total = v_load_n(sum, n);
+      for (ptrdiff_t chunk = 1; chunk < job->chunks; chunk++)
+        total = v_add(total, v_load_n(sum + chunk * rows * channels, n));
+      v_store_n(job->sums + source[i], total, n);
     }
+    transpose(&lanes, job->sums, source, here, n, job->grad_weight + first, target, 0);
   }
 }
 
 static int depthwise_grad_weight(const fc_product *product, fc_image grad, real *grad_weight) {
-  fc_depthwise_weight job = {.product = *product, .grad = grad};
+  fc_depthwise_weight job = {.product = *product, .grad = grad, .grad_weight = grad_weight};
   const fc_product *p = &job.product;
   const ptrdiff_t taps = p->taps_y * p->taps_x, channels = p->groups * p->out_channels, depth = p->in_channels;
   const double work = (double)p->batch * p->out_h * p->out_w * channels * (double)(taps * depth);
@@ -206,9 +245,9 @@ static int depthwise_grad_weight(const fc_product *product, fc_image grad, real 
   job.chunks = max_size(1, min_size(PIECES * 2, p->batch * p->out_h / 8));
   job.sums = fc_scratch_acquire(1, (size_t)(job.chunks * taps * depth * channels) * sizeof(real));
   if (!job.sums) return FC_NO_MEMORY;
-  const int status =
-      fc_parallel(job.chunks * job.blocks, work, swept ? sweep_weight_piece : depthwise_weight_piece, &job);
-  if (status == FC_OK) add_chunks(&job, taps, depth, channels, grad_weight);
+  int status = fc_parallel(job.chunks * job.blocks, work, swept ? sweep_weight_piece : depthwise_weight_piece, &job);
+  if (status == FC_OK)
+    status = fc_parallel(ceil_div(channels, VL), (double)(job.chunks * taps * depth * channels), add_chunks, &job);
   fc_scratch_release(job.sums);
   return status;
 }
