@@ -19,6 +19,7 @@ CASES = [  # channels, size, kernel, options
     (7, (23, 44), 5, {"padding": 1, "stride": 5}),  # more phases of its input gradient than are run at a time
     (20, (37, 8), 2, {"stride": (4, 3)}),  # some that nothing reaches, and bands that some do not have
     (2, (6, 70), 3, {"padding": ((0, 2), (2, 0))}),
+    (1, (7, 9), 3, {"padding": 1, "stride": 2}),  # one channel, which is no group
 ]
 
 
@@ -84,3 +85,38 @@ def test_a_value_reaches_only_the_pixels_that_see_it(name, value, channels):
     seen[0, 3] = True
     assert np.array_equal(~np.isfinite(found), seen)
     assert np.isposinf(found[0, 3]).all()  # padding of zeros, times which it would be NaN, is left out
+
+
+@pytest.mark.parametrize("name", ISAS)
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize(("kernel", "stride"), [(3, 1), (3, 2), (5, 2)])
+@pytest.mark.parametrize("place", [(0, 0), (2, 3), (-1, -1)])
+def test_a_value_reaches_only_the_gradients_that_it_belongs_to(name, value, kernel, stride, place):
+    channels, at = 18, (0, 1, *place)
+    x, w = randn(1, channels, 9, 11, dtype=np.float32), randn(channels, 1, kernel, kernel, dtype=np.float32)
+    w[3] = np.inf
+    options = {"stride": stride, "padding": 1, "groups": channels}
+    grad = np.abs(randn(*reference.conv2d(x, w, **options).shape, dtype=np.float32)) + 1
+    with isa(name):
+        broken_x, broken_grad = x.copy(), grad.copy()
+        broken_x[at] = broken_grad[at] = value
+        by_grad = run(F.conv2d, [x, w], [0], options, broken_grad)[1][0]
+        by_x = run(F.conv2d, [broken_x, w], [1], options, grad)[1][0]
+    # What indicators reach tells where the values may go.
+    mark, ones = np.zeros_like(grad), np.ones_like(w)
+    mark[at] = 1
+    seen = reference.conv2d_grad(mark, x, ones, **options)[0] != 0
+    seen[0, 3] = reference.conv2d_grad(np.ones_like(grad), x, ones, **options)[0][0, 3] != 0
+    assert np.array_equal(~np.isfinite(by_grad), seen)
+    assert not np.isnan(by_grad[0, 3]).any()  # Inf times a gradient that is not there
+    mark = np.zeros_like(x)
+    mark[at] = 1
+    assert np.array_equal(~np.isfinite(by_x), reference.conv2d_grad(np.ones_like(grad), mark, w, **options)[1] != 0)
+
+
+@pytest.mark.parametrize(("size", "padding", "extra"), [((5, 8), 1, 1), ((6, 3), 0, 0), ((4, 35), (3, 2), (0, 1))])
+def test_transposed(size, padding, extra):
+    """What strided input gradients are, with a bias."""
+    inputs = [randn(2, 33, *size), randn(33, 1, 3, 3), randn(33)]
+    options = {"stride": 2, "padding": padding, "output_padding": extra, "groups": 33}
+    check_op(F.conv_transpose2d, reference.conv_transpose2d, inputs, reference.conv_transpose2d_grad, **options)

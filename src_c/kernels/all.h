@@ -25,6 +25,7 @@
 #include "conv.c"
 #include "depthwise_sweep.c"
 #include "depthwise.c"
+#include "depthwise_spread.c"
 #include "depthwise_weight.c"
 #include "conv_narrow.c"
 #include "planar.c"

@@ -130,6 +130,7 @@ static int kernel_conv2d_grad_input(const fc_conv2d *c, fc_image grad, const voi
   const fc_window *w = &c->window;
   const real *weights = packed;
   if (is_narrow(c)) return narrow_grad_input(c, grad, packed, epilogue, grad_x);
+  if (can_spread(c)) return spread_grad_input(c, grad, packed, epilogue, grad_x);
   fc_phases phases;
   phases.count = 0;
   for (ptrdiff_t ry = 0; ry < w->stride_y && ry < w->h; ry++)

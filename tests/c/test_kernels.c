@@ -163,7 +163,7 @@ static void test_winograd(void) {
   }
 }
 
-#include "planar.h"
+#include "conv.h"
 
 /* Large enough for several pieces, bands and panels. */
 static void test_large_conv2d(void) {
@@ -368,6 +368,7 @@ int main(void) {
       TEST(winograd),
       TEST(large_conv2d),
       TEST(few_outputs),
+      TEST(depthwise_strided),
       TEST(fft_conv2d),
       TEST(filter2d),
       TEST(linear),

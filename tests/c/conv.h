@@ -1,6 +1,6 @@
-/* Tests of convolution to few channels, part of test_kernels.c. */
-#ifndef FC_TEST_PLANAR_H
-#define FC_TEST_PLANAR_H
+/* Tests of ways that only some convolutions take, part of test_kernels.c. */
+#ifndef FC_TEST_CONV_H
+#define FC_TEST_CONV_H
 
 /* Few output channels, rows of a vector and more: pixels along the lanes, where there are registers enough. */
 static void test_few_outputs(void) {
@@ -13,6 +13,17 @@ static void test_few_outputs(void) {
     w.out_h = outputs(w.h, w.kh, w.stride_y, w.pad_y, w.dilation_y);
     w.out_w = outputs(w.w, w.kw, w.stride_x, w.pad_x, w.dilation_x);
     try_conv2d(&(fc_conv2d){w, 1 + i % 7, 1}, i % 3);
+  }
+}
+
+/* Depthwise, stride 2: gradients go column by column. */
+static void test_depthwise_strided(void) {
+  for (int i = 0; i < 60; i++) {
+    fc_window w = some_window(3);
+    w.kh = w.kw = i % 4 == 3 ? 5 : 3, w.stride_y = w.stride_x = 2, w.dilation_y = w.dilation_x = 1;
+    w.h = 5 + below(9), w.w = 5 + below(12), w.pad_y = below(w.kh), w.pad_x = below(w.kw), w.padding = FC_ZEROS;
+    w.out_h = outputs(w.h, w.kh, 2, w.pad_y, 1), w.out_w = outputs(w.w, w.kw, 2, w.pad_x, 1);
+    try_conv2d(&(fc_conv2d){w, w.channels, w.channels}, i % 3);
   }
 }
 
