@@ -627,6 +627,8 @@ def conv2d_grad_weight(Conv2d conv not None, cnp.ndarray x not None, cnp.ndarray
     cdef const fc_window *w = &conv.sizes.window
     if conv.matrix_weight:  # bits must not depend on gaps
         x, grad = without_gaps(x, table, &source), without_gaps(grad, table, &given)
+    elif conv.groups == 1 and 2 * conv.sizes.out_channels <= table.vector_length:  # pixels may share a vector
+        grad = without_gaps(grad, table, &given)
     with nogil:
         if conv.matrix_weight:
             status = table.linear_grad_weight(source.data, given.data, target, w.batch * w.h * w.w, w.channels,
