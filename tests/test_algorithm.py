@@ -225,6 +225,15 @@ def test_autotune_takes_what_timing_finds_and_remembers(monkeypatch):
     assert timed == [[0, 4, 2, 8], [0, 4]] * 2
 
 
+def test_autotune_times_no_tiles_for_the_gradient_of_a_line(monkeypatch):
+    timed = []
+    monkeypatch.setattr(_choice, "_fastest", lambda tiles, run: timed.append(tiles) or 0)
+    with algorithm_options(autotune=True):
+        F.conv2d(randn(1, 32, 9, 19, dtype="float32"), Parameter(randn(32, 32, 1, 7, dtype="float32"))).sum().backward()
+    assert [len(tiles) > 1 for tiles in timed] == [True, False]
+    assert timed[1] == [0]
+
+
 def test_autotune_times_what_serves():
     x, weight = randn(1, 32, 24, 24, dtype="float32"), Parameter(arrays()[1])
     with algorithm_options(autotune=True):

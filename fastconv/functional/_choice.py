@@ -197,7 +197,10 @@ def _served(plan: Plan, direction: str) -> list[int]:
     """The algorithms that may be the fastest, direct convolution first."""
     conv = plan.conv
     served = [0, *_winograd_tiles(conv), *([FFT] if len(conv.shape) == 4 and serves(conv) else [])]
-    return served if direction != "weight" else [tile for tile in served if tile in (0, 3, 4)]
+    if direction != "weight":
+        return served
+    *_, height, width = plan.weight_shape  # the gradient of a line of weights has no tiles
+    return [tile for tile in served if tile == 0 or (tile in (3, 4) and height == width)]
 
 
 def _ruled_out(plan: Plan, tile: int, dtype: np.dtype, chosen: Options) -> str:
