@@ -114,13 +114,14 @@ FC_INLINE void spread_sweep(const int pairs, const fc_spread *job, ptrdiff_t ima
   }
 }
 
+/* A vector that is not whole goes pair by pair. */
 #define FC_SPREAD(pairs)                                                                                            \
   static __attribute__((noinline)) void spread_##pairs(const fc_spread *job, ptrdiff_t image, ptrdiff_t pair_y,     \
                                                        ptrdiff_t first, ptrdiff_t last, ptrdiff_t c, ptrdiff_t n) { \
-    if (n == VL)                                                                                                    \
+    if (VL == 1 || n == VL)                                                                                         \
       spread_sweep(pairs, job, image, pair_y, first, last, c, VL);                                                  \
     else                                                                                                            \
-      spread_sweep(pairs, job, image, pair_y, first, last, c, n);                                                   \
+      for (int i = 0; i < pairs; i++) spread_sweep(1, job, image, pair_y + i, first, last, c, n);                   \
   }
 FC_SPREAD(1)
 #if FC_MR >= 8

@@ -83,7 +83,7 @@ typedef void (*fc_sweep)(const fc_product *, ptrdiff_t image, ptrdiff_t y, ptrdi
 #define FC_SWEEP(taps, stride, rows)                                                                                  \
   static __attribute__((noinline)) void sweep_##taps##_##stride##_##rows(                                             \
       const fc_product *p, ptrdiff_t image, ptrdiff_t y, ptrdiff_t first, ptrdiff_t last, ptrdiff_t c, ptrdiff_t n) { \
-    if (n == VL)                                                                                                      \
+    if (VL == 1 || n == VL)                                                                                           \
       sweep_columns(taps, stride, rows, p, image, y, first, last, c, VL);                                             \
     else                                                                                                              \
       for (int r = 0; r < rows; r++) sweep_columns(taps, stride, 1, p, image, y + r, first, last, c, n);              \

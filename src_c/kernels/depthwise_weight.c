@@ -127,7 +127,7 @@ FC_INLINE void sweep_weight_rows(const int taps, const int stride, const int row
   const int inputs = (rows - 1) * stride + taps, open = (taps + stride - 1) / stride;
   const real *grad = (const real *)job->grad.data + image * job->grad.image + y * job->grad.row + c;
   fc_sweep_rows at;
-  vec given[SWEEP_ROWS][SWEEP_TAPS];
+  vec given[4][SWEEP_TAPS];
   FC_UNROLL(16)
   for (int i = 0; i < inputs; i++) {
     const ptrdiff_t from = y * stride + p->first_y + i;
@@ -154,19 +154,19 @@ FC_INLINE void sweep_weight_rows(const int taps, const int stride, const int row
   }
 }
 
-FC_INLINE void sweep_weight(const int taps, const int stride, const fc_depthwise_weight *job, ptrdiff_t begin,
-                            ptrdiff_t end, ptrdiff_t c, ptrdiff_t n, real *to) {
+/* `most` rows at a time, then fewer. */
+FC_INLINE void sweep_weight(const int taps, const int stride, const int most, const fc_depthwise_weight *job,
+                            ptrdiff_t begin, ptrdiff_t end, ptrdiff_t c, ptrdiff_t n, real *to) {
   const fc_product *p = &job->product;
   vec sum[SWEEP_TAPS * SWEEP_TAPS];
   FC_UNROLL(25)
   for (int i = 0; i < taps * taps; i++) sum[i] = v_zero();
   for (ptrdiff_t row = begin; row < end;) {
-    const ptrdiff_t image = row / p->out_h, y = row % p->out_h;
-    const ptrdiff_t left = min_size(end - row, p->out_h - y);
-    if (taps == 3 && stride == 1 && SWEEP_ROWS == 4 && left >= 4) {
-      sweep_weight_rows(taps, stride, SWEEP_ROWS, job, image, y, c, n, sum);
+    const ptrdiff_t image = row / p->out_h, y = row % p->out_h, left = min_size(end - row, p->out_h - y);
+    if (most >= 4 && left >= 4) {
+      sweep_weight_rows(taps, stride, 4, job, image, y, c, n, sum);
       row += 4;
-    } else if (taps == 3 && left >= 2) {
+    } else if (most >= 2 && left >= 2) {
       sweep_weight_rows(taps, stride, 2, job, image, y, c, n, sum);
       row += 2;
     } else {
@@ -178,18 +178,19 @@ FC_INLINE void sweep_weight(const int taps, const int stride, const fc_depthwise
   for (int i = 0; i < taps * taps; i++) v_store_n(to + i * p->groups, sum[i], n);
 }
 
-#define FC_SWEEP_WEIGHT(taps, stride)                                                                       \
+/* A vector that is not whole goes row by row. */
+#define FC_SWEEP_WEIGHT(taps, stride, most)                                                                 \
   static __attribute__((noinline)) void sweep_weight_##taps##_##stride(                                     \
       const fc_depthwise_weight *job, ptrdiff_t begin, ptrdiff_t end, ptrdiff_t c, ptrdiff_t n, real *to) { \
-    if (n == VL)                                                                                            \
-      sweep_weight(taps, stride, job, begin, end, c, VL, to);                                               \
+    if (VL == 1 || n == VL)                                                                                 \
+      sweep_weight(taps, stride, most, job, begin, end, c, VL, to);                                         \
     else                                                                                                    \
-      sweep_weight(taps, stride, job, begin, end, c, n, to);                                                \
+      sweep_weight(taps, stride, 1, job, begin, end, c, n, to);                                             \
   }
-FC_SWEEP_WEIGHT(3, 1)
-FC_SWEEP_WEIGHT(3, 2)
-FC_SWEEP_WEIGHT(5, 1)
-FC_SWEEP_WEIGHT(5, 2)
+FC_SWEEP_WEIGHT(3, 1, SWEEP_ROWS)
+FC_SWEEP_WEIGHT(3, 2, 2)
+FC_SWEEP_WEIGHT(5, 1, 1)
+FC_SWEEP_WEIGHT(5, 2, 1)
 
 static void sweep_weight_piece(void *context, ptrdiff_t piece, int worker) {
   (void)worker;
