@@ -27,7 +27,7 @@ class TrainingProgress:
 
     def __init__(self, epochs: int, images: int) -> None:
         self.epochs, self.images = epochs, images
-        self.start = self.drawn = perf_counter()
+        self.start, self.drawn = perf_counter(), -math.inf  # the first batch is drawn
         self.seen = 0
         self.live: Progress | None = None
         console = stderr()
