@@ -1,13 +1,17 @@
-"""The weight gradient of 1x1 convolutions of large inputs, whose pieces share pixels or copy them."""
+"""The weight gradient of 1x1 convolutions of large inputs, whose pieces share pixels or copy them; its memory."""
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 import pytest
 
 import fastconv
-from fastconv import Parameter
+from fastconv import Parameter, _kernels
 from fastconv import functional as F
+from fastconv.functional._conv2d import geometry
+from fastconv.functional._sizes import Axis
 from tests.helpers import DTYPES, ISAS, isa, randn
 
 # (N, C, H, W), C_out, stride, groups: few sums; many channels, with a rest, as a range, strided; two groups; pixels and
@@ -56,3 +60,34 @@ def test_threads_do_not_change_a_bit(case):
     finally:
         fastconv.set_num_threads(before)
     assert all(np.array_equal(found[0], each) for each in found[1:])
+
+
+@pytest.mark.parametrize("winograd", [False, True])
+@pytest.mark.parametrize(
+    ("batch", "channels", "outputs", "size", "stride"),
+    [
+        (8, 64, 64, 56, 1),
+        (1, 64, 64, 224, 1),
+        (1, 128, 128, 112, 1),
+        (8, 256, 256, 28, 1),
+        (1, 512, 512, 28, 1),
+        (8, 128, 128, 56, 2),
+        (8, 3, 64, 224, 2),
+        (8, 512, 512, 14, 2),
+    ],
+)
+def test_working_memory_is_a_tenth_of_the_arrays(batch, channels, outputs, size, stride, winograd):
+    axis = Axis(size, (size - 1) // stride + 1, 3, stride, 1, 1, 1)
+    conv = geometry([axis, axis], batch, (channels, outputs), 1)
+    shapes = [(batch, channels, size, size), (batch, outputs, axis.out, axis.out), (outputs, channels, 3, 3)]
+    x, grad = (_kernels.empty_channels_last(shape, np.dtype("f")) for shape in shapes[:2])
+    weight = np.empty(shapes[2], "f")
+    before = fastconv.get_num_threads()
+    try:
+        fastconv.set_num_threads(2)
+        needed = _kernels.scratch_needed(lambda: _kernels.conv2d_grad_weight(conv, x, grad, weight, winograd=winograd))
+    finally:
+        fastconv.set_num_threads(before)
+    arrays = 4 * sum(math.prod(shape) for shape in shapes)
+    assert arrays > 10e6
+    assert 0 < needed <= arrays / 10

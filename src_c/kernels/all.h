@@ -40,6 +40,7 @@
 #include "winograd_mend.c"
 #include "winograd.c"
 #include "winograd_weight.c"
+#include "conv_weight_entry.c"
 #include "im2col.c"
 #include "filter.c"
 #include "fft.c"

@@ -32,6 +32,7 @@ typedef struct {
   ptrdiff_t near;      /* of a single tap's copy of the input: the step from pixel to pixel, or 0 where there is none */
   ptrdiff_t panels;    /* of a piece: those that share such a copy or transformed inputs, or 1 */
   ptrdiff_t units;     /* pieces of a chunk */
+  ptrdiff_t tiles;     /* of a block of Winograd's */
   ptrdiff_t pixels;    /* side by side in a vector of the gradient, see pixels_a_vector */
   real *sums;          /* with chunks: [chunk][group, panel and range][sums of a part] */
   ptrdiff_t most_sums; /* of a piece's panel */
@@ -198,9 +199,6 @@ static fc_weight_job weight_image(const fc_weight_job *job, ptrdiff_t index) {
   return one;
 }
 
-static int weight_by_winograd(const fc_conv2d *c);
-static void weight_winograd_plan(fc_weight_job *job);
-static ptrdiff_t weight_space_size(const fc_weight_job *job);
 static int weight_winograd(const fc_weight_job *job, ptrdiff_t first_part, ptrdiff_t panels, ptrdiff_t first,
                            ptrdiff_t last, real *space, real *sums, ptrdiff_t next);
 
@@ -263,15 +261,15 @@ static void weight_piece(void *context, ptrdiff_t piece, int worker) {
 
   ptrdiff_t *tables = fc_scratch_part(p->scratch, worker);
   const ptrdiff_t offsets = p->rows + (job->by_taps ? 0 : 2 * p->taps_y * p->taps_x * p->in_channels);
-  real *packed = (real *)((char *)tables + round64((size_t)offsets * sizeof(ptrdiff_t)));
-  real *own = packed + p->rows * p->columns * FC_PANEL;
-  real *copy = own + (job->sums ? 0 : job->panels * job->most_sums);
+  real *own = (real *)((char *)tables + round64((size_t)offsets * sizeof(ptrdiff_t)));
+  real *packed = own + (job->sums ? 0 : job->panels * job->most_sums); /* or all that Winograd's way needs */
+  real *copy = packed + p->rows * p->columns * FC_PANEL;
   real *sums = job->sums ? job->sums + (chunk * parts + first_part) * job->most_sums : own;
   const ptrdiff_t next = (job->sums ? job->ranges : 1) * job->most_sums; /* panel */
 
   fc_tile tile = {.segment = tables};
   const ptrdiff_t first_band = job->bands * chunk / job->chunks, last_band = job->bands * (chunk + 1) / job->chunks;
-  const int done = job->winograd && weight_winograd(job, first_part, panels, first_band, last_band, copy, sums, next);
+  const int done = job->winograd && weight_winograd(job, first_part, panels, first_band, last_band, packed, sums, next);
   for (ptrdiff_t index = first_band; index < last_band && !done && !fc_stopping(); index++) {
     int found = 0;
     for (ptrdiff_t panel = 0; panel < panels; panel++) {
@@ -295,106 +293,4 @@ static void unpack_piece(void *context, ptrdiff_t piece, int worker) {
   const fc_weight_part part = weight_part(job, piece);
   weight_unpack(job, &part, job->sums + piece * job->most_sums,
                 job->band.groups * job->band.panels * job->ranges * job->most_sums);
-}
-
-static ptrdiff_t units_of(const fc_weight_job *job) {
-  return job->band.groups * ceil_div(job->band.panels, job->panels) * job->ranges;
-}
-
-/* A large input is read seldom: by few ranges of channels, and by as many panels at a time as leave pieces enough. */
-static void plan_large(fc_weight_job *job, ptrdiff_t pieces) {
-  const fc_product *p = &job->band;
-  const double arrays = (double)p->batch * (p->in_h * p->in_w * p->in_channels + p->out_h * p->out_w * p->out_channels);
-  const double weights = (double)p->in_channels * p->out_channels;
-  const ptrdiff_t most = max_size(1, (ptrdiff_t)(arrays / SUMS_SHARE / weights));
-  job->ranges = ceil_div(p->in_channels, NEAR_CHANNELS);
-  job->chunks = min_size(min_size(most, job->bands), pieces);
-  job->panels = min_size(NEAR_PANELS, p->panels);
-  while (job->panels > 1 && units_of(job) * job->chunks < PIECES) job->panels = (job->panels + 1) / 2;
-  job->chunks = min_size(job->chunks, ceil_div(pieces, units_of(job)));
-}
-
-/* Enough pieces: by panels and groups, else by ranges of channels, else by chunks of the bands. */
-static void plan_weight_pieces(fc_weight_job *job, double work, int single) {
-  const fc_product *p = &job->band;
-  const ptrdiff_t taps = p->taps_y * p->taps_x, widest = panel_width(p->out_channels, 0), owned = p->groups * p->panels;
-  const ptrdiff_t pieces = job->winograd ? min_size(PIECES, pieces_for(work / 4)) : pieces_for(work);
-  const ptrdiff_t fit = ceil_div(p->in_channels * taps * widest * (ptrdiff_t)sizeof(real), WEIGHT_SUMS);
-  job->ranges = job->panels = 1;
-  if (single) {
-    plan_large(job, pieces);
-  } else {
-    if (job->winograd)
-      weight_winograd_plan(job);
-    else if (job->by_chunks && job->by_taps) /* the fewer ranges, the less is read twice */
-      job->ranges = fit;
-    else if (job->by_taps)
-      job->ranges = max_size(1, min_size(max_size(ceil_div(pieces, owned), fit), p->in_channels / (2 * FC_MR)));
-    job->chunks = min_size(ceil_div(pieces, units_of(job)), job->bands);
-  }
-  job->units = units_of(job);
-  job->most_sums = taps * ceil_div(p->in_channels, job->ranges) * widest;
-}
-
-static int kernel_conv2d_grad_weight(const fc_conv2d *c, int winograd, fc_image x, fc_image grad, void *grad_weight) {
-  const fc_window *w = &c->window;
-  fc_weight_job job = {.grad = grad, .grad_weight = grad_weight, .band = product_of(c, x)};
-  fc_product *p = &job.band;
-  p->padding = FC_ZEROS; /* x comes with any other padding around it */
-  if (in_lanes(c, 0)) return depthwise_grad_weight(p, grad, grad_weight);
-  job.by_taps = p->in_channels >= FC_MR;
-  const int dense = !job.by_taps && grad.pixel == c->out_channels;
-  job.pixels = dense ? pixels_a_vector(c->out_channels, c->groups, w->dilation_x, w->out_w) : 1;
-  if (job.pixels > 1) {
-    widen(p, job.pixels, NULL);
-    job.grad.pixel *= job.pixels;
-  }
-  const ptrdiff_t products = p->taps_y * p->taps_x * p->in_channels;
-  if (w->batch == 0 || w->out_h <= 0 || w->out_w <= 0) {
-    memset(grad_weight, 0, (size_t)(c->out_channels * w->kh * w->kw * p->in_channels) * sizeof(real));
-    return FC_OK;
-  }
-  if (is_planar(c)) return planar_grad_weight(c, x, grad, grad_weight);
-  p->panels = ceil_div(p->out_channels, FC_PANEL);
-  plan_bands(p, WEIGHT_PIXELS, BAND_BYTES);
-  const int large = (double)p->batch * p->in_h * p->in_w * w->channels * sizeof(real) > FAR_INPUT;
-  const int single = large && job.by_taps && !p->copied && products == p->in_channels;
-  const ptrdiff_t reach = p->rows * p->columns * p->stride_x * x.pixel * (ptrdiff_t)sizeof(real);
-  if (job.by_taps) p->copied = 0;
-  job.winograd = winograd ? weight_by_winograd(c) : 0;
-  job.by_chunks = large && !job.winograd;
-  job.images_y = job.images_x = 1;
-  if (job.winograd) { /* whole tiles */
-    job.images_y = p->step_y, job.images_x = p->step_x;
-    p->columns = ceil_div(p->out_w, job.images_x), p->bands_x = 1;
-    p->rows = max_size(1, WEIGHT_PIXELS / p->columns / job.winograd) * job.winograd;
-    p->bands_y = ceil_div(ceil_div(p->out_h, job.images_y), p->rows);
-  }
-  job.bands = p->batch * job.images_y * job.images_x * p->bands_y * p->bands_x;
-  const double work = (double)w->batch * w->out_h * w->out_w * c->out_channels * (double)products;
-  plan_weight_pieces(&job, work, single);
-  if (single && reach >= FAR_APART)
-    job.near = (ceil_div(ceil_div(p->in_channels, job.ranges), VL) | 1) * VL; /* spread over the cache's sets */
-
-  const ptrdiff_t parts = p->groups * p->panels * job.ranges;
-  const size_t tables = round64((size_t)(p->rows + (job.by_taps ? 0 : 2 * products)) * sizeof(ptrdiff_t));
-  const size_t packed = (size_t)(p->rows * p->columns * FC_PANEL) * sizeof(real);
-  const size_t sums = (size_t)job.most_sums * sizeof(real);
-  const size_t space = job.winograd ? (size_t)weight_space_size(&job) * sizeof(real)
-                       : job.near   ? (size_t)(p->rows * p->columns * job.near) * sizeof(real)
-                                    : (size_t)copy_bytes(p);
-  if (job.chunks > 1) {
-    job.sums = fc_scratch_acquire(1, (size_t)(job.chunks * parts) * sums);
-    if (!job.sums) return FC_NO_MEMORY;
-  }
-  int status = FC_NO_MEMORY;
-  p->scratch = fc_scratch_acquire(fc_workers(), tables + packed + (job.sums ? 0 : (size_t)job.panels * sums) + space);
-  if (p->scratch) {
-    status = fc_parallel(job.units * job.chunks, work, weight_piece, &job);
-    if (status == FC_OK && job.sums)
-      status = fc_parallel(parts, (double)job.chunks * c->out_channels * products, unpack_piece, &job);
-    fc_scratch_release(p->scratch);
-  }
-  if (job.sums) fc_scratch_release(job.sums);
-  return status;
 }
