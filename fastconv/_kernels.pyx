@@ -486,8 +486,10 @@ cdef class Conv2d:
         self.sizes.window = window.geometry
         self.sizes.out_channels = out_channels
         self.sizes.groups = self.groups = groups
-        # Few output channels: pixels share a vector if the width allows it.
-        self.packing = (groups, w.out_w if out_channels <= 8 else 0)
+        # Few output channels: what pixels of a row share vectors, and over which taps, depends on these.
+        self.packing = (groups,)
+        if out_channels <= 8:
+            self.packing = (groups, w.out_w, w.stride_x, w.dilation_y, w.dilation_x)
         self.adjoint_packing = (groups, w.h, w.w, w.out_h, w.out_w, w.stride_y, w.stride_x, w.pad_y, w.pad_x,
                                 w.dilation_y, w.dilation_x)
         cdef bint matrix = (groups == 1 and w.kh == w.kw == w.stride_y == w.stride_x == 1 and w.pad_y == w.pad_x == 0

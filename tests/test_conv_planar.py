@@ -103,3 +103,21 @@ def test_the_bias_the_residual_and_the_clamp():
     plain = F.conv2d(x, weight, bias, padding=1, algorithm="direct").numpy()
     both = F.conv2d(x, weight, bias, padding=1, algorithm="direct", residual=residual, activation="relu").numpy()
     np.testing.assert_array_equal(both, np.maximum(plain + residual, 0))
+
+
+@pytest.mark.parametrize("outputs", [1, 4, 8])
+def test_weights_that_are_kept_fit_every_use(outputs):
+    """All of these have rows of 32 outputs; what vectors hold differs."""
+    weight = Parameter(randn(outputs, 2, 3, 3))
+    for size, options in [
+        ((8, 34), {}),
+        ((9, 65), {"stride": 2}),
+        ((9, 36), {"dilation": 2}),
+        ((4010, 34), {"dilation": (2000, 1)}),
+        ((8, 34), {}),
+    ]:
+        x = randn(1, 2, *size)
+        with fastconv.no_grad():
+            found = F.conv2d(x, weight, algorithm="direct", **options).numpy()
+        expected = reference.conv2d(x, weight.detach().numpy(), **options)
+        np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-12)
