@@ -202,12 +202,13 @@ static __attribute__((noinline)) void winograd_pack_panel(const fc_winograd_pack
   const ptrdiff_t width = panel_width(p->columns, column), columns = min_size(FC_PANEL, p->columns - column);
   const fc_transposition lanes = transposition();
   /* Channels of the same filter lie side by side: several are turned at once, with whole vectors read. */
-  const int lined = f->alpha_y != f->alpha_x, taps = p->taps;
-  const ptrdiff_t most = lined || p->depth_step != taps ? 1 : max_size(1, TURNED / taps);
+  const int lined = f->alpha_y != f->alpha_x, taps = p->taps, span = lined ? f->taps * f->parts : taps;
+  const ptrdiff_t most = p->depth_step != taps ? 1 : max_size(1, TURNED / span);
   real g[TURNED * VL] = {0};
   ptrdiff_t source[VL], target[TURNED];
   for (int i = 0; i < VL; i++) source[i] = i * p->column_step;
-  for (ptrdiff_t i = 0; i < most * taps; i++) target[i] = (p->flip ? i / taps * taps + taps - 1 - i % taps : i) * VL;
+  for (ptrdiff_t i = 0; i < most * taps; i++) /* lines have zeros up to a whole number of parts */
+    target[i] = (i / taps * span + (p->flip ? taps - 1 - i % taps : i % taps)) * VL;
   const real *from = p->weight + group * p->group_step + column * p->column_step + first * p->depth_step;
   for (ptrdiff_t d = first, here; d < last; d += here, from += here * p->depth_step) {
     here = min_size(most, last - d);
@@ -218,7 +219,7 @@ static __attribute__((noinline)) void winograd_pack_panel(const fc_winograd_pack
         __builtin_prefetch(corner + source[i] + max_size(PACK_AHEAD, most) * p->depth_step + ahead);
       transpose(&lanes, corner, source, min_size(VL, columns - n), taps * here, g, target, 1);
       for (ptrdiff_t i = 0; i < here; i++) {
-        const real *tap = g + i * taps * VL;
+        const real *tap = g + i * span * VL;
         const ptrdiff_t at = d + i - first;
         real *packed = to + at * width + n;
         if (lined && f->taps == 3)
