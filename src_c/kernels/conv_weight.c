@@ -249,6 +249,13 @@ static int weight_band(const fc_weight_job *job, fc_tile tile, const fc_weight_p
   return 1;
 }
 
+/* Bytes of a worker's tables of offsets. */
+static size_t weight_tables(const fc_weight_job *job) {
+  const fc_product *p = &job->band;
+  const ptrdiff_t offsets = p->rows + (job->by_taps ? 0 : 2 * p->taps_y * p->taps_x * p->in_channels);
+  return round64((size_t)offsets * sizeof(ptrdiff_t));
+}
+
 static void weight_piece(void *context, ptrdiff_t piece, int worker) {
   const fc_weight_job *job = context;
   const fc_product *p = &job->band;
@@ -260,8 +267,7 @@ static void weight_piece(void *context, ptrdiff_t piece, int worker) {
   const ptrdiff_t first_part = (group * p->panels + block * job->panels) * job->ranges + range;
 
   ptrdiff_t *tables = fc_scratch_part(p->scratch, worker);
-  const ptrdiff_t offsets = p->rows + (job->by_taps ? 0 : 2 * p->taps_y * p->taps_x * p->in_channels);
-  real *own = (real *)((char *)tables + round64((size_t)offsets * sizeof(ptrdiff_t)));
+  real *own = (real *)((char *)tables + weight_tables(job));
   real *packed = own + (job->sums ? 0 : job->panels * job->most_sums); /* or all that Winograd's way needs */
   real *copy = packed + p->rows * p->columns * FC_PANEL;
   real *sums = job->sums ? job->sums + (chunk * parts + first_part) * job->most_sums : own;

@@ -28,11 +28,10 @@ static ptrdiff_t weight_sums(const fc_weight_job *job) {
 /* A worker's bytes; `own` sums where chunks have none. */
 static size_t weight_worker_bytes(const fc_weight_job *job, int own) {
   const fc_product *p = &job->band;
-  const ptrdiff_t offsets = p->rows + (job->by_taps ? 0 : 2 * p->taps_y * p->taps_x * p->in_channels);
   const ptrdiff_t sums = own ? job->panels * weight_sums(job) : 0, packed = p->rows * p->columns * FC_PANEL;
   const ptrdiff_t copy = job->near ? p->rows * p->columns * job->near : copy_bytes(p) / (ptrdiff_t)sizeof(real);
   const ptrdiff_t space = job->winograd ? max_size(packed, weight_space_size(job)) : packed + copy;
-  return round64((size_t)offsets * sizeof(ptrdiff_t)) + (size_t)(sums + space) * sizeof(real);
+  return weight_tables(job) + (size_t)(sums + space) * sizeof(real);
 }
 
 /* Bytes that the sums of all chunks and two workers' memory may take; bits must not depend on how many there are. */

@@ -28,12 +28,12 @@ FC_INLINE int can_spread(const fc_conv2d *c) {
          min_size(w->out_h, w->out_w) > 0 && min_size(w->pad_y, w->pad_x) >= 0;
 }
 
-/* Adds gradients, those of the rows that are there, under taps. */
-FC_INLINE vec spread_taps(const int whole, const fc_spread_rows *rows, vec sum, int r, int is_in, vec upper, vec lower,
-                          int upper_tap, int lower_tap) {
+/* Adds a column's gradients, those that are there: of row r + 1 under the tap, of row r under that two rows below. */
+FC_INLINE vec spread_taps(const int whole, const fc_spread_rows *rows, vec sum, int r, int is_in, const vec *column,
+                          int tap) {
   if (!whole && !is_in) return sum;
-  if (lower_tap >= 0 && (whole || rows->grad[r])) sum = v_fma(lower, rows->tap[lower_tap], sum);
-  if (whole || rows->grad[r + 1]) sum = v_fma(upper, rows->tap[upper_tap], sum);
+  if (tap < 3 && (whole || rows->grad[r])) sum = v_fma(column[r], rows->tap[tap + 6], sum);
+  if (whole || rows->grad[r + 1]) sum = v_fma(column[r + 1], rows->tap[tap], sum);
   return sum;
 }
 
@@ -49,23 +49,16 @@ FC_INLINE void spread_column(const int whole, const int pairs, const fc_spread *
   const fc_window *w = &job->conv->window;
   const ptrdiff_t x = 2 * pair - w->pad_x, even = x * job->grad_x.pixel, odd = even + job->grad_x.pixel;
   const int is_now = pair < w->out_w, is_before = pair > 0 && pair <= w->out_w, is_even = x >= 0, is_odd = x + 1 < w->w;
-  FC_UNROLL(2)
-  for (int r = 0; r < pairs; r++) {
-    const vec upper = now[r + 1], lower = now[r], old_upper = before[r + 1], old_lower = before[r];
-    if (whole || rows->to[2 * r]) {
-      vec sum = spread_taps(whole, rows, rows->start, r, is_before, old_upper, old_lower, 2, 8);
-      if (whole || is_even)
-        spread_store(job, rows->to[2 * r] + even, spread_taps(whole, rows, sum, r, is_now, upper, lower, 0, 6), n);
-      sum = spread_taps(whole, rows, rows->start, r, is_now, upper, lower, 1, 7);
-      if (whole || is_odd) spread_store(job, rows->to[2 * r] + odd, sum, n);
+  FC_UNROLL(4)
+  for (int i = 0; i < 2 * pairs; i++) {
+    const int r = i / 2, tap = i % 2 * 3;
+    real *to = rows->to[i];
+    if (!whole && !to) continue;
+    if (whole || is_even) {
+      vec sum = spread_taps(whole, rows, rows->start, r, is_before, before, tap + 2);
+      spread_store(job, to + even, spread_taps(whole, rows, sum, r, is_now, now, tap), n);
     }
-    if (whole || rows->to[2 * r + 1]) {
-      vec sum = spread_taps(whole, rows, rows->start, r, is_before, old_upper, old_lower, 5, -1);
-      if (whole || is_even)
-        spread_store(job, rows->to[2 * r + 1] + even, spread_taps(whole, rows, sum, r, is_now, upper, lower, 3, -1), n);
-      sum = spread_taps(whole, rows, rows->start, r, is_now, upper, lower, 4, -1);
-      if (whole || is_odd) spread_store(job, rows->to[2 * r + 1] + odd, sum, n);
-    }
+    if (whole || is_odd) spread_store(job, to + odd, spread_taps(whole, rows, rows->start, r, is_now, now, tap + 1), n);
   }
 }
 
@@ -76,15 +69,11 @@ FC_INLINE void spread_sweep(const int pairs, const fc_spread *job, ptrdiff_t ima
   fc_spread_rows rows;
   int whole = 1;
   for (int r = 0; r <= pairs; r++) {
-    const ptrdiff_t y = pair_y - 1 + r;
-    rows.grad[r] =
-        y >= 0 && y < w->out_h ? (const real *)job->grad.data + image * job->grad.image + y * job->grad.row + c : NULL;
+    rows.grad[r] = sweep_row(&job->grad, image, pair_y - 1 + r, w->out_h, c);
     whole &= rows.grad[r] != NULL;
   }
   for (int r = 0; r < 2 * pairs; r++) {
-    const ptrdiff_t y = 2 * pair_y - w->pad_y + r;
-    rows.to[r] =
-        y >= 0 && y < w->h ? (real *)job->grad_x.data + image * job->grad_x.image + y * job->grad_x.row + c : NULL;
+    rows.to[r] = (real *)sweep_row(&job->grad_x, image, 2 * pair_y - w->pad_y + r, w->h, c);
     whole &= rows.to[r] != NULL;
   }
   FC_UNROLL(9)
@@ -161,7 +150,6 @@ static int spread_grad_input(const fc_conv2d *c, fc_image grad, const real *pack
   job.bands_y = ceil_div(job.pairs_y, SPREAD_ROWS);
   job.bands_x = ceil_div(job.pairs_x, SWEEP_COLUMNS);
   const double work = (double)w->batch * c->groups * w->out_h * w->out_w * 9;
-  const ptrdiff_t bands = w->batch * job.bands_y, pieces = min_size((ptrdiff_t)(work / SWEEP_PRODUCTS), MOST_PIECES);
-  job.chunks = max_size(1, min_size(ceil_div(pieces, max_size(1, bands)), c->groups / (SWEEP_VECTORS * VL)));
-  return fc_parallel(bands * job.chunks, work, spread_piece, &job);
+  job.chunks = sweep_chunks(work, w->batch * job.bands_y, c->groups);
+  return fc_parallel(w->batch * job.bands_y * job.chunks, work, spread_piece, &job);
 }

@@ -15,6 +15,17 @@ enum {
   SWEEP_VECTORS = 4         /* and the fewest vectors of channels */
 };
 
+/* Channels from c on of row y of an image, or NULL outside. */
+FC_INLINE const real *sweep_row(const fc_image *image, ptrdiff_t number, ptrdiff_t y, ptrdiff_t height, ptrdiff_t c) {
+  return y < 0 || y >= height ? NULL : (const real *)image->data + number * image->image + y * image->row + c;
+}
+
+/* Into so many parts the channels of each of `bands` are cut, for `work` multiply-adds in all. */
+static ptrdiff_t sweep_chunks(double work, ptrdiff_t bands, ptrdiff_t channels) {
+  const ptrdiff_t pieces = min_size((ptrdiff_t)(work / SWEEP_PRODUCTS), MOST_PIECES);
+  return max_size(1, min_size(ceil_div(pieces, max_size(1, bands)), channels / (SWEEP_VECTORS * VL)));
+}
+
 /* Outputs y .. y + rows of the columns first .. last, for channels c .. c + n. */
 FC_INLINE void sweep_columns(const int taps, const int stride, const int rows, const fc_product *p, ptrdiff_t image,
                              ptrdiff_t y, ptrdiff_t first, ptrdiff_t last, ptrdiff_t c, ptrdiff_t n) {
@@ -23,10 +34,8 @@ FC_INLINE void sweep_columns(const int taps, const int stride, const int rows, c
   const real *row[SWEEP_INPUTS];
   vec weight[SWEEP_TAPS * SWEEP_TAPS], sum[SWEEP_ROWS][SWEEP_TAPS];
   FC_UNROLL(16)
-  for (int i = 0; i < inputs; i++) {
-    const ptrdiff_t at = pixel_at(y * stride + p->first_y + i, p->in_h, p->padding);
-    row[i] = at < 0 ? NULL : (const real *)p->in.data + image * p->in.image + at * p->in.row + c;
-  }
+  for (int i = 0; i < inputs; i++)
+    row[i] = sweep_row(&p->in, image, pixel_at(y * stride + p->first_y + i, p->in_h, p->padding), p->in_h, c);
   FC_UNROLL(25)
   for (int i = 0; i < taps * taps; i++) weight[i] = v_load_n(p->packed + i * channels + c, n);
   const vec start = p->bias ? v_load_n(p->bias + c, n) : v_zero();
@@ -122,7 +131,6 @@ static int run_sweep(fc_product *p) {
   const double work = (double)p->batch * p->groups * p->out_h * p->out_w * (double)(p->taps_y * p->taps_x);
   p->bands_y = ceil_div(p->out_h, p->taps_y == 3 ? SWEEP_ROWS : SWEEP_ROWS_5);
   p->bands_x = ceil_div(p->out_w, SWEEP_COLUMNS);
-  const ptrdiff_t bands = p->batch * p->bands_y, pieces = min_size((ptrdiff_t)(work / SWEEP_PRODUCTS), MOST_PIECES);
-  p->chunks = max_size(1, min_size(ceil_div(pieces, bands), p->groups / (SWEEP_VECTORS * VL)));
-  return fc_parallel(bands * p->chunks, work, sweep_piece, p);
+  p->chunks = sweep_chunks(work, p->batch * p->bands_y, p->groups);
+  return fc_parallel(p->batch * p->bands_y * p->chunks, work, sweep_piece, p);
 }

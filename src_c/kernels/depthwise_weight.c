@@ -85,15 +85,12 @@ static void depthwise_weight_piece(void *context, ptrdiff_t piece, int worker) {
 }
 
 /* The same under all taps at once, one input channel a group, column by column of the input: each is loaded once, and
- * multiplied with the gradients of the outputs that see it, which wait in registers. */
-typedef struct {
-  const real *row[SWEEP_INPUTS]; /* of the input, NULL outside */
-} fc_sweep_rows;
-
-/* The input columns that begin with output column x; `given` is that of the columns x - first .. x - last, the others
- * are not there. */
+ * multiplied with the gradients of the outputs that see it, which wait in registers.
+ *
+ * These are the input columns that begin with output column x, in rows `row`, NULL outside; `given` is that of the
+ * columns x - first .. x - last, the others are not there. */
 FC_INLINE void sweep_weight_column(const int taps, const int stride, const int rows, const fc_product *p,
-                                   const fc_sweep_rows *at, ptrdiff_t x, ptrdiff_t n, int first, int last,
+                                   const real *const *row, ptrdiff_t x, ptrdiff_t n, int first, int last,
                                    vec given[][SWEEP_TAPS], vec *sum) {
   const int inputs = (rows - 1) * stride + taps, open = (taps + stride - 1) / stride;
   FC_UNROLL(2)
@@ -102,8 +99,8 @@ FC_INLINE void sweep_weight_column(const int taps, const int stride, const int r
     if (column < 0 || column >= p->in_w) continue;
     FC_UNROLL(16)
     for (int i = 0; i < inputs; i++) {
-      if (!at->row[i]) continue;
-      const real *from = at->row[i] + column * p->in.pixel;
+      if (!row[i]) continue;
+      const real *from = row[i] + column * p->in.pixel;
       const vec value = v_load_n(from, n);
       __builtin_prefetch(from + VL);
       FC_UNROLL(4)
@@ -126,14 +123,10 @@ FC_INLINE void sweep_weight_rows(const int taps, const int stride, const int row
   const fc_product *p = &job->product;
   const int inputs = (rows - 1) * stride + taps, open = (taps + stride - 1) / stride;
   const real *grad = (const real *)job->grad.data + image * job->grad.image + y * job->grad.row + c;
-  fc_sweep_rows at;
+  const real *row[SWEEP_INPUTS];
   vec given[4][SWEEP_TAPS];
   FC_UNROLL(16)
-  for (int i = 0; i < inputs; i++) {
-    const ptrdiff_t from = y * stride + p->first_y + i;
-    const int is_in = from >= 0 && from < p->in_h;
-    at.row[i] = is_in ? (const real *)p->in.data + image * p->in.image + from * p->in.row + c : NULL;
-  }
+  for (int i = 0; i < inputs; i++) row[i] = sweep_row(&p->in, image, y * stride + p->first_y + i, p->in_h, c);
   FC_UNROLL(4)
   for (int r = 0; r < rows; r++) FC_UNROLL(5)
   for (int k = 0; k < open; k++) given[r][k] = v_zero();
@@ -147,9 +140,9 @@ FC_INLINE void sweep_weight_rows(const int taps, const int stride, const int row
       __builtin_prefetch(grad + r * job->grad.row + VL);
     }
     if (x >= open - 1 && x < p->out_w)
-      sweep_weight_column(taps, stride, rows, p, &at, x, n, 0, open - 1, given, sum);
+      sweep_weight_column(taps, stride, rows, p, row, x, n, 0, open - 1, given, sum);
     else
-      sweep_weight_column(taps, stride, rows, p, &at, x, n, (int)max_size(0, x - p->out_w + 1),
+      sweep_weight_column(taps, stride, rows, p, row, x, n, (int)max_size(0, x - p->out_w + 1),
                           (int)min_size(open - 1, x), given, sum);
   }
 }

@@ -250,36 +250,39 @@ static int kernel_winograd_fleeting(const fc_conv2d *c, int m, int backward, int
   return FC_OK;
 }
 
+/* What both directions have in common. */
+static fc_winograd winograd_of(const fc_conv2d *c, int m, int backward, const void *weight, const void *packed,
+                               const fc_epilogue *epilogue) {
+  const fc_window *w = &c->window;
+  const ptrdiff_t channels = w->channels / c->groups, out_channels = c->out_channels / c->groups;
+  return (fc_winograd){.batch = w->batch,
+                       .groups = c->groups,
+                       .in_h = backward ? w->out_h : w->h,
+                       .in_w = backward ? w->out_w : w->w,
+                       .in_channels = backward ? out_channels : channels,
+                       .out_h = backward ? w->h : w->out_h,
+                       .out_w = backward ? w->w : w->out_w,
+                       .out_channels = backward ? channels : out_channels,
+                       .taps_y = w->kh,
+                       .taps_x = w->kw,
+                       .form = winograd_form(c, m, backward),
+                       .weights = packed,
+                       .plain = winograd_plain(c, m, backward, weight),
+                       .bias = epilogue->bias,
+                       .add = epilogue->add};
+}
+
 static int kernel_winograd(const fc_conv2d *c, int m, fc_image x, const void *weight, const void *packed,
                            const fc_epilogue *epilogue, fc_image out) {
   const fc_window *w = &c->window;
-  fc_winograd p = {.in = x,
-                   .out = out,
-                   .batch = w->batch,
-                   .groups = c->groups,
-                   .in_h = w->h,
-                   .in_w = w->w,
-                   .in_channels = w->channels / c->groups,
-                   .out_h = w->out_h,
-                   .out_w = w->out_w,
-                   .out_channels = c->out_channels / c->groups,
-                   .first_y = -w->pad_y,
-                   .first_x = -w->pad_x,
-                   .in_step_y = w->dilation_y * w->stride_y, /* one of them is 1 */
-                   .in_step_x = w->dilation_x * w->stride_x,
-                   .out_step_y = w->dilation_y,
-                   .out_step_x = w->dilation_x,
-                   .taps_y = w->kh,
-                   .taps_x = w->kw,
-                   .form = winograd_form(c, m, 0),
-                   .weights = packed,
-                   .plain = winograd_plain(c, m, 0, weight),
-                   .bias = epilogue->bias,
-                   .clamp = epilogue->clamp,
-                   .add = epilogue->add,
-                   .low = (real)epilogue->low,
-                   .high = (real)epilogue->high,
-                   .padding = w->padding};
+  fc_winograd p = winograd_of(c, m, 0, weight, packed, epilogue);
+  p.in = x, p.out = out;
+  p.first_y = -w->pad_y, p.first_x = -w->pad_x;
+  p.in_step_y = w->dilation_y * w->stride_y, p.in_step_x = w->dilation_x * w->stride_x; /* one factor of each is 1 */
+  p.out_step_y = w->dilation_y, p.out_step_x = w->dilation_x;
+  p.clamp = epilogue->clamp;
+  p.low = (real)epilogue->low, p.high = (real)epilogue->high;
+  p.padding = w->padding;
   return run_winograd(&p, c, 0, weight);
 }
 
@@ -293,30 +296,13 @@ static ptrdiff_t winograd_first(ptrdiff_t pad, ptrdiff_t kernel, ptrdiff_t dilat
 static int kernel_winograd_grad_input(const fc_conv2d *c, int m, fc_image grad, const void *weight, const void *packed,
                                       const fc_epilogue *epilogue, fc_image grad_x) {
   const fc_window *w = &c->window;
-  fc_winograd p = {.in = grad,
-                   .out = grad_x,
-                   .batch = w->batch,
-                   .groups = c->groups,
-                   .in_h = w->out_h,
-                   .in_w = w->out_w,
-                   .in_channels = c->out_channels / c->groups,
-                   .out_h = w->h,
-                   .out_w = w->w,
-                   .out_channels = w->channels / c->groups,
-                   .first_y = winograd_first(w->pad_y, w->kh, w->dilation_y, w->stride_y),
-                   .first_x = winograd_first(w->pad_x, w->kw, w->dilation_x, w->stride_x),
-                   .in_step_y = w->dilation_y,
-                   .in_step_x = w->dilation_x,
-                   .out_step_y = w->dilation_y * w->stride_y,
-                   .out_step_x = w->dilation_x * w->stride_x,
-                   .odd_y = w->stride_y > 1 ? w->pad_y & 1 : 0,
-                   .odd_x = w->stride_x > 1 ? w->pad_x & 1 : 0,
-                   .taps_y = w->kh,
-                   .taps_x = w->kw,
-                   .form = winograd_form(c, m, 1),
-                   .weights = packed,
-                   .plain = winograd_plain(c, m, 1, weight),
-                   .bias = epilogue->bias,
-                   .add = epilogue->add};
+  fc_winograd p = winograd_of(c, m, 1, weight, packed, epilogue);
+  p.in = grad, p.out = grad_x;
+  p.first_y = winograd_first(w->pad_y, w->kh, w->dilation_y, w->stride_y);
+  p.first_x = winograd_first(w->pad_x, w->kw, w->dilation_x, w->stride_x);
+  p.in_step_y = w->dilation_y, p.in_step_x = w->dilation_x;
+  p.out_step_y = w->dilation_y * w->stride_y, p.out_step_x = w->dilation_x * w->stride_x;
+  p.odd_y = w->stride_y > 1 ? w->pad_y & 1 : 0;
+  p.odd_x = w->stride_x > 1 ? w->pad_x & 1 : 0;
   return run_winograd(&p, c, 1, weight);
 }
