@@ -46,6 +46,12 @@ def test_conv2d_im2col(race: Race) -> None:
     race.forward("conv2d", inputs, f"im2col {layer}", "conv2d_im2col", algorithm="im2col", **options)
 
 
+def test_conv2d_columns_grad(race: Race) -> None:
+    """Few pixels: the input's gradient by columns."""
+    inputs = [randn(1, 192, 7, 7), randn(384, 192, 3, 3)]
+    race.backward("conv2d", inputs, "GoogLeNet 3x3 7² 192→384", "conv2d_im2col", padding=1)
+
+
 def test_conv2d_fft(race: Race) -> None:
     inputs = [randn(1, 64, 56, 56), randn(64, 64, 7, 7)]
     race.forward("conv2d", inputs, "fft 7x7 56² 64→64", "conv2d_im2col", padding=3, algorithm="fft")

@@ -76,6 +76,8 @@ cdef extern from "fastconv.h" nogil:
         int (*conv2d_pack)(const fc_conv2d *conv, int backward, const void *weight, void *packed) noexcept nogil
         int (*conv2d)(const fc_conv2d *conv, fc_image x, const void *packed, const fc_epilogue *epilogue,
                       fc_image out) noexcept nogil
+        int (*conv2d_columns_grad_input)(const fc_conv2d *conv, fc_image grad, const void *weight,
+                                         fc_image grad_x) noexcept nogil
         int (*conv2d_grad_input)(const fc_conv2d *conv, fc_image grad, const void *packed, const fc_epilogue *epilogue,
                                  fc_image grad_x) noexcept nogil
         int (*conv2d_grad_weight)(const fc_conv2d *conv, int winograd, fc_image x, fc_image grad,

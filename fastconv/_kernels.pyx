@@ -617,6 +617,20 @@ def conv2d_matrix_grad_input(Conv2d conv not None, cnp.ndarray grad not None, cn
     return True
 
 
+def conv2d_columns_grad_input(Conv2d conv not None, cnp.ndarray grad not None, cnp.ndarray weight not None,
+                              cnp.ndarray grad_x not None):
+    """The input's gradient by plain weights and col2im, for groups=1 and a padding of zeros."""
+    cdef const fc_table *table = table_of(grad)
+    cdef fc_image source, target
+    cdef int status
+    image_of(grad, table, &source)
+    image_of(grad_x, table, &target)
+    cdef void *weights = flat(weight, table)
+    with nogil:
+        status = table.conv2d_columns_grad_input(&conv.sizes, source, weights, target)
+    check(status)
+
+
 def conv2d_grad_weight(Conv2d conv not None, cnp.ndarray x not None, cnp.ndarray grad not None,
                        cnp.ndarray grad_weight not None, bint winograd=False):
     """`winograd`: by F(3, 4) where that serves and pays."""

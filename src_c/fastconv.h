@@ -143,6 +143,8 @@ typedef struct {
   X(conv2d, (const fc_conv2d *conv, fc_image x, const void *packed, const fc_epilogue *epilogue, fc_image out))        \
   X(conv2d_grad_input,                                                                                                 \
     (const fc_conv2d *conv, fc_image grad, const void *packed, const fc_epilogue *epilogue, fc_image grad_x))          \
+  /* The input's gradient with plain weights, by way of columns; groups is 1, the padding of zeros. */                 \
+  X(conv2d_columns_grad_input, (const fc_conv2d *conv, fc_image grad, const void *weight, fc_image grad_x))            \
   X(conv2d_grad_weight, (const fc_conv2d *conv, int winograd, fc_image x, fc_image grad, void *grad_weight))           \
   /* Winograd with m outputs an axis a tile: F(2, 3), F(4, 3), F(2, 5), and F(4, 3) or F(3, 4) along a row or a        \
    * column of taps, at stride 1. A packed size of 0 says that it cannot serve. The plain weights are there for tiles  \

@@ -12,15 +12,13 @@ import numpy as np
 from fastconv import _kernels
 from fastconv._kernels import active_isa
 from fastconv.functional import _conv2d, _conv3d
+from fastconv.functional._conv2d import IM2COL
 from fastconv.functional._fft import FFT, serves
 from fastconv.parameter import Parameter
 
 __all__ = ["ALGORITHMS", "IM2COL", "Cost", "Options", "Plan", "choose", "cost", "name_of", "options", "preferred"]
 
 ALGORITHMS = ("auto", "direct", "im2col", "winograd", "fft")
-IM2COL = -1
-"""Stands for the algorithm where 0 is direct convolution, 2, 3 and 4 are Winograd's tiles."""
-
 _REPEATS = 3
 
 
@@ -59,12 +57,13 @@ class Plan:
     `conv` is its geometry, or for a transposed convolution that of the one whose adjoint it is; `in_shape` and
     `out_shape` are the shapes that kernels see, `result` the shape the caller sees; `lifted` if they differ, by unit
     axes. `tile` stands for the algorithm. `fleeting` says that packed weights are not worth keeping if they are used
-    once, as in training. `memory` holds what has been found out about it.
+    once, as in training; `input_tile` is what the input's gradient goes by under "auto". `memory` holds what has been
+    found out about it.
     """
 
     __slots__ = (
-        *("bias_shape", "conv", "fleeting", "in_shape", "lifted", "memory", "out_shape", "product", "result", "shape"),
-        *("tile", "transposed", "weight_shape"),
+        *("bias_shape", "conv", "fleeting", "in_shape", "input_tile", "lifted", "memory", "out_shape", "product"),
+        *("result", "shape", "tile", "transposed", "weight_shape"),
     )
 
     def __init__(
@@ -77,6 +76,8 @@ class Plan:
         self.tile = tile
         self.in_shape, self.out_shape = (conv.out_shape, conv.shape) if transposed else (conv.shape, conv.out_shape)
         self.fleeting = tile > 0 and len(conv.shape) == 4 and _kernels.winograd_fleeting(conv, tile, transposed, True)
+        flat = len(conv.shape) == 4 and not transposed
+        self.input_tile = IM2COL if flat and _conv2d.columns_pay(conv, tile) else tile
         self.lifted = shape != self.in_shape
         self.bias_shape = self.out_shape[1:2]
         self.result = self.out_shape
@@ -197,6 +198,8 @@ def _served(plan: Plan, direction: str) -> list[int]:
     """The algorithms that may be the fastest, direct convolution first."""
     conv = plan.conv
     served = [0, *_winograd_tiles(conv), *([FFT] if len(conv.shape) == 4 and serves(conv) else [])]
+    if direction == "input" and conv.groups == 1 and len(conv.shape) == 4 and not plan.transposed:
+        served.append(IM2COL)
     if direction != "weight":
         return served
     *_, height, width = plan.weight_shape  # the gradient of a line of weights has no tiles

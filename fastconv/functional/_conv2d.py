@@ -17,8 +17,10 @@ from fastconv.functional._sizes import Axis
 from fastconv.parameter import Parameter
 
 __all__ = [
+    "IM2COL",
     "adjoint",
     "channel_sum",
+    "columns_pay",
     "geometry",
     "grad_input",
     "grad_weight",
@@ -28,12 +30,17 @@ __all__ = [
     "winograd_doubt",
 ]
 
+IM2COL = -1
+"""Stands for the algorithm where 0 is direct convolution, 2, 3 and 4 are Winograd's tiles."""
+
 _LONGEST_LINE = 25
 _LINE_CHANNELS = 64
 _SQUARE_CHANNELS = 16
 _FEWEST_TILES = 16
 _FEWEST_STRIDED_TILES = 36
 _FEWEST_PRODUCTS = 20_000  # tiles times input and output channels, where one of the latter is fewer than 32
+_COLUMNS_LINE = 100  # pixels that a line's Winograd tiles are too few for
+_COLUMNS_TAPS = 64
 _FEW = 8  # channels: several pixels share a vector
 
 
@@ -95,6 +102,27 @@ def winograd_doubt(where: Window, channels: tuple[int, int], groups: int) -> str
     return (
         "" if where.plain or where.padding_mode == 0 else "the padding of the dilated or strided input is not of zeros"
     )
+
+
+def columns_pay(conv: Conv2d, tile: int) -> bool:
+    """Whether the input's gradient comes sooner by columns than with weights packed for this once, by rule of thumb.
+
+    Columns take time to turn and add, packing and products for pixels beyond the border are saved.
+    """
+    where, (batch, c_out, *size) = conv.window, conv.out_shape
+    pixels, taps = batch * math.prod(size), math.prod(where.kernel)
+    if conv.groups > 1 or pixels == 0 or not 1 < taps <= _COLUMNS_TAPS or min(conv.shape[1], c_out) < _SQUARE_CHANNELS:
+        return False
+    if tile:
+        return tile != FFT and min(where.kernel) == 1 and pixels <= _COLUMNS_LINE
+    axes = zip(conv.shape[2:], where.kernel, where.stride, where.padding, where.dilation, strict=True)
+    waste = math.prod(_products(*axis) for axis in axes) / (math.prod(size) * taps) - 1
+    return pixels * (0.75 - waste * c_out / 32) < 0.55 * c_out + 16
+
+
+def _products(size: int, kernel: int, stride: int, before: int, dilation: int) -> int:
+    """Along an axis, the products of direct convolution's adjoint: each tap's with every stride-th input."""
+    return sum(len(range((tap * dilation - before) % stride, size, stride)) for tap in range(kernel))
 
 
 def packed(conv: Conv2d, tile: int, backward: bool, w: np.ndarray, weight: Any, tap: int = 0) -> np.ndarray:
@@ -194,9 +222,15 @@ def pads(conv: Conv2d) -> tuple[list[tuple[int, int]], str]:
 
 def grad_input(conv: Conv2d, tile: int, grad: np.ndarray, w: np.ndarray) -> np.ndarray:
     """Return the gradient of x."""
-    if conv.padded is None:
-        return adjoint(conv, tile, grad, w, None, None)
-    return fold(adjoint(conv.padded, tile, grad, w, None, None), *pads(conv))
+    whole = conv if conv.padded is None else conv.padded
+    out = _by_columns(whole, grad, w) if tile == IM2COL else adjoint(whole, tile, grad, w, None, None)
+    return out if conv.padded is None else fold(out, *pads(conv))
+
+
+def _by_columns(conv: Conv2d, grad: np.ndarray, w: np.ndarray) -> np.ndarray:
+    out = empty_channels_last(conv.shape, grad.dtype)
+    _kernels.conv2d_columns_grad_input(conv, channels_last(grad), np.ascontiguousarray(w), out)
+    return out
 
 
 def grad_weight(conv: Conv2d, tile: int, x: np.ndarray, grad: np.ndarray) -> np.ndarray:

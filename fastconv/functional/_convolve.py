@@ -136,8 +136,9 @@ def _record(
     w = np.ascontiguousarray(w)
 
     def best(direction: str, run: Callable[[int], Any]) -> int:
-        timed = auto and options_now.options.autotune
-        return choose(op, plan, "auto", dtype, direction, run) if timed else tile
+        if auto and options_now.options.autotune:
+            return choose(op, plan, "auto", dtype, direction, run)
+        return plan.input_tile if auto and direction == "input" and not options_now.altered else tile
 
     def backward(grad: np.ndarray) -> tuple[np.ndarray | None, ...]:
         check_unwritten(op, mark)

@@ -82,17 +82,17 @@ def conv2d(
     padding_mode : {"zeros", "reflect", "replicate", "circular"}
         What is added: zeros, the image mirrored at its outermost pixels, those pixels, or the image's other side.
     algorithm : {"auto", "direct", "im2col", "winograd", "fft"}
-        "direct" needs no memory beside the result. "im2col" writes all taps of all pixels to a matrix first, kh * kw
-        times the input's memory; it serves groups=1 only. "winograd" multiplies up to four times less, at two to
-        three times the rounding error, for the value and the input's gradient; it serves 3x3 and 5x5 kernels and
-        rows and columns of 3 to 25 taps, of stride 1, dilated ones with zeros as padding, and 4x4 kernels of stride 2
-        with such padding. "fft" multiplies spectra of
-        tiles, for the value and the input's gradient at stride and dilation 1; its error is relative to a tile's
-        largest values, and the weights' spectra are many times their size. "auto" is "winograd" for 3x3 and 5x5 with
-        at least 16 channels on both sides of a group and a map of about 14x14 (times the dilation; more of it where
-        3x3 has fewer than 32 channels), for rows and columns with at least 64, and for 4x4 of stride 2 with at least
-        16 channels and, in the whole batch, about 324 pixels on the smaller side; "fft" for kernels of more than 25
-        taps on maps large enough, else "direct".
+        "direct" needs no memory beside the result. "im2col" writes all taps of all pixels to a matrix first, kh *
+        kw times the input's memory; it serves groups=1 only, and "auto" takes it for the input's gradient where
+        pixels are few, a few channels at a time. "winograd" multiplies up to four times less, at two to three times
+        the rounding error, for the value and the input's gradient; it serves 3x3 and 5x5 kernels and rows and
+        columns of 3 to 25 taps, of stride 1, dilated ones with zeros as padding, and 4x4 kernels of stride 2 with
+        such padding. "fft" multiplies spectra of tiles, for the value and the input's gradient at stride and
+        dilation 1; its error is relative to a tile's largest values, and the weights' spectra are many times their
+        size. "auto" is "winograd" for 3x3 and 5x5 with at least 16 channels on both sides of a group and a map of
+        about 14x14 (times the dilation; more of it where 3x3 has fewer than 32 channels), for rows and columns with
+        at least 64, and for 4x4 of stride 2 with at least 16 channels and, in the whole batch, about 324 pixels on
+        the smaller side; "fft" for kernels of more than 25 taps on maps large enough, else "direct".
         :func:`fastconv.algorithm_of` tells which it is, :class:`fastconv.algorithm_options` restricts it or has it
         found by timing.
     residual : Tensor or array_like, optional

@@ -48,6 +48,7 @@
 #include "fft_pack.c"
 #include "fft_conv.c"
 #include "linear.c"
+#include "conv_columns.c"
 #include "warp.c"
 #include "resample.c"
 #include "softmax.c"

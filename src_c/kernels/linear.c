@@ -175,50 +175,74 @@ static int kernel_linear(const void *x, const void *weight, const fc_epilogue *e
   return status;
 }
 
-/* C[m][k] = sum over j of A(m, j) * B[j][k], B a matrix with `columns` columns read in place; A's element (m, j) is
- * a[m * a_row + j * a_step]. The last columns, too few for whole vectors, are copied. */
-static void product_block(const real *a, ptrdiff_t rows, ptrdiff_t a_row_step, ptrdiff_t a_step, const real *b,
-                          ptrdiff_t depth, ptrdiff_t columns, ptrdiff_t column, real *c, real *tail) {
-  const ptrdiff_t here = min_size(FC_PANEL, columns - column), width = panel_width(columns, column), no_segment = 0;
-  fc_tile tile = {.a = a,
+/* C[m][k] = sum over j < depth of A(m, j) * B[j][k], B read in place; A's element (m, j) is a[m * a_row + j * a_step].
+ */
+typedef struct {
+  const real *a, *b;
+  real *c;
+  ptrdiff_t rows, depth, columns;
+  ptrdiff_t a_row, a_step, b_row, c_row;
+  int far; /* rows of B lie so far apart that caches hold few of them */
+} fc_matrices;
+
+/* The panel of C from `column` on. Its columns of B are copied first if they are far, or too few for whole vectors. */
+static void product_block(const fc_matrices *p, ptrdiff_t column, real *copy) {
+  const ptrdiff_t here = min_size(FC_PANEL, p->columns - column), width = panel_width(p->columns, column);
+  const ptrdiff_t no_segment = 0;
+  fc_tile tile = {.a = p->a,
                   .segment = &no_segment,
                   .segments = 1,
-                  .length = depth,
-                  .a_step = a_step,
-                  .a_next = a_row_step,
-                  .b = b + column,
-                  .b_step = columns,
-                  .c = c + column,
-                  .c_step = columns,
+                  .length = p->depth,
+                  .a_step = p->a_step,
+                  .a_next = p->a_row,
+                  .b = p->b + column,
+                  .b_step = p->b_row,
+                  .c = p->c + column,
+                  .c_step = p->c_row,
                   .columns = here};
-  if (here < width) {
-    for (ptrdiff_t j = 0; j < depth; j++)
-      for (ptrdiff_t n = 0; n < width; n++) tail[j * width + n] = n < here ? b[j * columns + column + n] : 0;
-    tile.b = tail;
+  if (p->far || here < width) {
+    for (ptrdiff_t j = 0; j < p->depth; j++)
+      for (ptrdiff_t n = 0; n < width; n += VL)
+        v_store(copy + j * width + n, v_load_n(tile.b + j * p->b_row + n, min_size(VL, here - n)));
+    tile.b = copy;
     tile.b_step = width;
   }
-  if (a_row_step == 1) {
-    for (ptrdiff_t m = 0; m < rows && !fc_stopping();
-         m += LINEAR_ROWS, tile.a += LINEAR_ROWS, tile.c += LINEAR_ROWS * columns)
-      run_tiles_beside(&tile, min_size(LINEAR_ROWS, rows - m));
+  if (p->a_row == 1) {
+    for (ptrdiff_t m = 0; m < p->rows && !fc_stopping();
+         m += LINEAR_ROWS, tile.a += LINEAR_ROWS, tile.c += LINEAR_ROWS * p->c_row)
+      run_tiles_beside(&tile, min_size(LINEAR_ROWS, p->rows - m));
     return;
   }
-  for (ptrdiff_t m = 0; m < rows && !fc_stopping(); m += LINEAR_ROWS)
-    run_tiles_even(&tile, m * a_row_step, m * columns, min_size(LINEAR_ROWS, rows - m));
+  for (ptrdiff_t m = 0; m < p->rows && !fc_stopping(); m += LINEAR_ROWS)
+    run_tiles_even(&tile, m * p->a_row, m * p->c_row, min_size(LINEAR_ROWS, p->rows - m));
+}
+
+/* The product for samples n .. n + rows of the input's gradient. */
+static fc_matrices linear_grad_x(const fc_linear *p, ptrdiff_t n, ptrdiff_t rows) {
+  return (fc_matrices){.a = p->grad + n * p->outputs,
+                       .b = p->weight,
+                       .c = p->grad_x + n * p->in,
+                       .rows = rows,
+                       .depth = p->outputs,
+                       .columns = p->in,
+                       .a_row = p->outputs,
+                       .a_step = 1,
+                       .b_row = p->in,
+                       .c_row = p->in};
 }
 
 static void linear_grad_x_piece(void *context, ptrdiff_t panel, int worker) {
   const fc_linear *p = context;
-  product_block(p->grad, p->batch, p->outputs, 1, p->weight, p->outputs, p->in, panel * FC_PANEL, p->grad_x,
-                fc_scratch_part(p->scratch, worker));
+  const fc_matrices all = linear_grad_x(p, 0, p->batch);
+  product_block(&all, panel * FC_PANEL, fc_scratch_part(p->scratch, worker));
 }
 
 static void linear_grad_samples_piece(void *context, ptrdiff_t piece, int worker) {
   const fc_linear *p = context;
   const ptrdiff_t n = piece * FC_PANEL;
+  const fc_matrices some = linear_grad_x(p, n, min_size(FC_PANEL, p->batch - n));
   for (ptrdiff_t column = 0; column < p->in && !fc_stopping(); column += FC_PANEL)
-    product_block(p->grad + n * p->outputs, min_size(FC_PANEL, p->batch - n), p->outputs, 1, p->weight, p->outputs,
-                  p->in, column, p->grad_x + n * p->in, fc_scratch_part(p->scratch, worker));
+    product_block(&some, column, fc_scratch_part(p->scratch, worker));
 }
 
 static int kernel_linear_grad_input(const void *grad, const void *weight, void *grad_x, ptrdiff_t batch, ptrdiff_t in,
@@ -238,9 +262,18 @@ static void linear_grad_weight_piece(void *context, ptrdiff_t piece, int worker)
   const fc_linear *p = context;
   const ptrdiff_t o = piece / p->ranges * p->block, rows = min_size(p->block, p->outputs - o);
   const ptrdiff_t panels = ceil_div(p->in, FC_PANEL), range = piece % p->ranges;
+  const fc_matrices some = {.a = p->grad + o,
+                            .b = p->x,
+                            .c = p->grad_weight + o * p->in,
+                            .rows = rows,
+                            .depth = p->batch,
+                            .columns = p->in,
+                            .a_row = 1,
+                            .a_step = p->outputs,
+                            .b_row = p->in,
+                            .c_row = p->in};
   for (ptrdiff_t panel = panels * range / p->ranges; panel < panels * (range + 1) / p->ranges; panel++)
-    product_block(p->grad + o, rows, 1, p->outputs, p->x, p->batch, p->in, panel * FC_PANEL, p->grad_weight + o * p->in,
-                  fc_scratch_part(p->scratch, worker));
+    product_block(&some, panel * FC_PANEL, fc_scratch_part(p->scratch, worker));
 }
 
 static int kernel_linear_grad_weight(const void *x, const void *grad, void *grad_weight, ptrdiff_t batch, ptrdiff_t in,

@@ -27,4 +27,24 @@ static void test_depthwise_strided(void) {
   }
 }
 
+/* The input's gradient by columns: blocks of channels that are whole vectors and that are not, rows of a block. */
+static void test_columns_gradient(void) {
+  for (int i = 0; i < 60; i++) {
+    fc_window w = some_window(5);
+    const ptrdiff_t gap = i % 3, out_channels = some_channels();
+    if (i % 4 == 0) w.channels = 2 * lanes, w.kh = i % 8 ? 1 : 3, w.kw = 3, w.h = w.w = 9;
+    if (i % 4 == 1) w.channels = 3 * lanes + 1;
+    w.padding = FC_ZEROS;
+    w.out_h = outputs(w.h, w.kh, w.stride_y, w.pad_y, w.dilation_y);
+    w.out_w = outputs(w.w, w.kw, w.stride_x, w.pad_x, w.dilation_x);
+    const fc_conv2d conv = {w, out_channels, 1};
+    const array grad = whole(outputs_of(&w) * (out_channels + gap)), grad_x = empty(inputs_of(&w) * w.channels);
+    const array weight = whole(out_channels * w.channels * w.kh * w.kw);
+    KERNEL(conv2d_columns_grad_input, &conv, view(grad, w.out_h, w.out_w, out_channels, gap), weight.data,
+           view(grad_x, w.h, w.w, w.channels, 0));
+    KEEP(grad_x);
+    forget();
+  }
+}
+
 #endif

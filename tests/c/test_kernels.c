@@ -122,7 +122,6 @@ static void try_conv2d(const fc_conv2d *conv, ptrdiff_t gap) {
   KERNEL(conv2d_pack, conv, 1, weight.data, backward.data);
   KERNEL(conv2d_grad_input, conv, given, backward.data, &adjoint, view(grad_x, w->h, w->w, w->channels, 0));
   KEEP(grad_x);
-
   const array grad_weight = empty(weight.n), sums = empty(out_channels);
   fc_window pixels = *w;
   pixels.channels = out_channels;
@@ -369,6 +368,7 @@ int main(void) {
       TEST(large_conv2d),
       TEST(few_outputs),
       TEST(depthwise_strided),
+      TEST(columns_gradient),
       TEST(fft_conv2d),
       TEST(filter2d),
       TEST(linear),
