@@ -83,6 +83,10 @@ def processors() -> int:
 class BuildKernels(build_ext):
     """Compiles the units that are older than what they include, in parallel, and links them into the extension."""
 
+    def run(self):
+        self.stays_here = self.inplace or self.editable_mode  # setuptools forgets the former while it builds
+        super().run()
+
     def build_extension(self, ext):
         compiler = shlex.split(os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc")
         if not shutil.which(compiler[0]):
@@ -110,7 +114,7 @@ class BuildKernels(build_ext):
         if stale:
             Path(self.get_ext_fullpath(ext.name)).unlink(missing_ok=True)  # so that it is linked anew
         ext.extra_objects = [str(target_of(unit)) for unit in chosen]
-        if not (self.inplace or self.editable_mode or sanitizer_flags()):
+        if not (self.stays_here or sanitizer_flags()):
             ext.extra_link_args = [*ext.extra_link_args, *without_symbols()]
         self.compiler.compiler_so = without_unwanted(self.compiler.compiler_so)
         self.compiler.linker_so = without_unwanted(self.compiler.linker_so)
