@@ -460,6 +460,14 @@ cdef enum:
     MATRIX_INPUT = 360_000  # elements
 
 
+cdef ptrdiff_t matrix_input_limit(ptrdiff_t channels, ptrdiff_t out_channels):
+    """The most elements of an input whose weights' gradient is that of a fully connected layer: more where outputs are
+    few, for whom all pixels are read once, and inputs enough to share them out, in whole vectors."""
+    if channels < 96 or channels % 16 or out_channels > 64:
+        return MATRIX_INPUT
+    return 1_000_000 if out_channels > 32 else 4_000_000
+
+
 cdef class Conv2d:
     """The sizes of a convolution, checked by `functional` once and kept.
 
@@ -496,7 +504,7 @@ cdef class Conv2d:
                             and w.out_h == w.h and w.out_w == w.w)
         cdef ptrdiff_t pixels = w.batch * w.h * w.w
         self.matrix_input = matrix and 0 < pixels <= MATRIX_PIXELS
-        self.matrix_weight = matrix and 0 < pixels * w.channels <= MATRIX_INPUT
+        self.matrix_weight = matrix and 0 < pixels * w.channels <= matrix_input_limit(w.channels, out_channels)
         self.shape = window.shape
         self.weight_shape = (out_channels, w.channels // groups, w.kh, w.kw)
         self.out_shape = (w.batch, out_channels, w.out_h, w.out_w)

@@ -36,7 +36,12 @@ def test_only_small_dense_products_of_one_tap_are_taken():
     few, many = convolution(1, (64, 32), 14, 14), convolution(8, (64, 32), 14, 14)
     assert (few.matrix_input, few.matrix_weight) == (True, True)
     assert (many.matrix_input, many.matrix_weight) == (False, True)
-    assert not convolution(8, (256, 32), 28, 28).matrix_weight
+    assert not convolution(8, (256, 65), 28, 28).matrix_weight
+    assert not convolution(8, (80, 32), 28, 28).matrix_weight
+    assert not convolution(8, (100, 32), 28, 28).matrix_weight
+    assert convolution(8, (256, 32), 28, 28).matrix_weight  # few outputs read all pixels once
+    assert convolution(1, (256, 64), 56, 56).matrix_weight
+    assert not convolution(2, (256, 64), 56, 56).matrix_weight
     for other in ({"stride": 2}, {"groups": 2}, {"pad": 1}):
         conv = convolution(1, (64, 32), 14, 14, **other)
         assert (conv.matrix_input, conv.matrix_weight) == (False, False)

@@ -31,7 +31,7 @@ def test_any_leading_axes(shape):
 @pytest.mark.parametrize("name", ISAS)
 @pytest.mark.parametrize("batch", [0, 1, 5, 6, 7, 8, 9, 31, 32, 65])
 def test_small_integers_bit_for_bit(name, dtype, batch):
-    for inputs, outputs in ((1, 1), (15, 17), (16, 16), (33, 64), (100, 3), (1024, 19)):
+    for inputs, outputs in ((1, 1), (15, 17), (16, 16), (33, 64), (100, 3), (1024, 19), (24, 144)):
         x, w, b = (smallints(*shape, dtype=dtype) for shape in ((batch, inputs), (outputs, inputs), (outputs,)))
         grad = smallints(batch, outputs, seed=1, dtype=dtype)
         with isa(name):

@@ -276,18 +276,37 @@ static void linear_grad_weight_piece(void *context, ptrdiff_t piece, int worker)
     product_block(&some, panel * FC_PANEL, fc_scratch_part(p->scratch, worker));
 }
 
+static int run_grad_weight(fc_linear *p) {
+  const size_t copy = p->in % VL ? (size_t)(p->batch * FC_PANEL) * sizeof(real) : 0; /* see product_block */
+  p->scratch = fc_scratch_acquire(fc_workers(), copy + 64);
+  if (!p->scratch) return FC_NO_MEMORY;
+  const double work = (double)p->batch * p->in * p->outputs;
+  const ptrdiff_t pieces = pieces_for(work), panels = max_size(1, ceil_div(p->in, FC_PANEL));
+  p->blocks = max_size(ceil_div(pieces, panels), ceil_div(p->outputs, LINEAR_ROWS));
+  p->block = max_size(1, ceil_div(ceil_div(p->outputs, max_size(1, p->blocks)), FC_MR)) * FC_MR;
+  p->blocks = ceil_div(p->outputs, p->block);
+  p->ranges = min_size(panels, ceil_div(max_size(pieces, LINEAR_PIECES), max_size(1, p->blocks)));
+  const int status = fc_parallel(p->blocks * p->ranges, work, linear_grad_weight_piece, p);
+  fc_scratch_release(p->scratch);
+  return status;
+}
+
+/* Whether so many columns leave more of their vectors empty than so many others do, a fifth more. */
+static int fill_less(ptrdiff_t columns, ptrdiff_t others) {
+  return 5 * ceil_div(columns, VL) * others > 6 * ceil_div(others, VL) * columns;
+}
+
+/* Inputs are columns, or, where they fill vectors badly, outputs: the transposed product of the two exchanged. */
 static int kernel_linear_grad_weight(const void *x, const void *grad, void *grad_weight, ptrdiff_t batch, ptrdiff_t in,
                                      ptrdiff_t outputs) {
   fc_linear p = {.x = x, .grad = grad, .grad_weight = grad_weight, .batch = batch, .in = in, .outputs = outputs};
-  p.scratch = fc_scratch_acquire(fc_workers(), (size_t)(batch * FC_PANEL) * sizeof(real) + 64);
-  if (!p.scratch) return FC_NO_MEMORY;
-  const double work = (double)batch * in * outputs;
-  const ptrdiff_t pieces = pieces_for(work), panels = max_size(1, ceil_div(in, FC_PANEL));
-  p.blocks = max_size(ceil_div(pieces, panels), ceil_div(outputs, LINEAR_ROWS));
-  p.block = max_size(1, ceil_div(ceil_div(outputs, max_size(1, p.blocks)), FC_MR)) * FC_MR;
-  p.blocks = ceil_div(outputs, p.block);
-  p.ranges = min_size(panels, ceil_div(max_size(pieces, LINEAR_PIECES), max_size(1, p.blocks)));
-  const int status = fc_parallel(p.blocks * p.ranges, work, linear_grad_weight_piece, &p);
-  fc_scratch_release(p.scratch);
+  if (!fill_less(in, outputs)) return run_grad_weight(&p);
+  real *turned = fc_scratch_acquire(1, (size_t)(in * outputs) * sizeof(real));
+  if (!turned) return FC_NO_MEMORY;
+  fc_linear exchanged = {.x = grad, .grad = x, .grad_weight = turned, .batch = batch, .in = outputs, .outputs = in};
+  const int status = run_grad_weight(&exchanged);
+  const fc_transposition lanes = transposition();
+  if (status == FC_OK) transpose_matrix(&lanes, turned, outputs, in, outputs, grad_weight, in);
+  fc_scratch_release(turned);
   return status;
 }
