@@ -133,6 +133,10 @@ def test_the_mean_of_a_kind_has_a_goal() -> None:
     results = [Result("g", case, 2, [Timing("ours", "", 1.0, 1.0), Timing("pytorch", "", t, t)]) for t in (1.0, 4.0)]
     assert report.goals(results[0]) == []
     assert "some, 2 cases: geometric mean 2.00 (≥ 1.50 reached), lowest 1.00" in report.table("g", 2, results).notes
+    for result in results:
+        result.peak = 4 * case.flops  # a second is a quarter of it
+    notes = report.table("g", 2, results).notes
+    assert "some, 2 cases: geometric mean 2.00 (≥ 1.50 reached), lowest 1.00, 25% of the peak" in notes
 
 
 def test_contenders_take_turns_in_a_rotating_order() -> None:

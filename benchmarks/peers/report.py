@@ -103,7 +103,9 @@ def table(group: str, threads: int, results: list[Result], mean: float = 0.0) ->
         kind = [r for r in results if r.case.kind == name]
         values = [value for r in kind if (value := r.metric("ratio"))]
         goal = max((each.bound for each in kind[0].case.goals if each.metric == "mean"), default=0.0)
-        notes += _means(f"{name}, {len(values)} cases", values, goal)
+        shares = [value for r in kind if (value := r.metric("peak"))]
+        about = f", {geometric_mean(shares):.0%} of the peak" if shares else ""
+        notes += [note + about for note in _means(f"{name}, {len(values)} cases", values, goal)]
     missed = sum(not reached for result in results for _, reached in goals(result))
     if judged:
         notes.append(f"goals missed: {missed} of {sum(len(goals(result)) for result in results)}")

@@ -2,8 +2,8 @@
  *
  * The output's gradient times the weights (out, in * taps), read where they lie, gives every output pixel's columns:
  * what it owes to each of the input's pixels that it saw. These are added up (col2im) while they are near. Where pixels
- * are few, that saves more than it costs: weights are not packed, each for a single use, and at a stride or a border no
- * product is for a pixel that is not there. */
+ * are few, that saves more than it costs: weights are not packed, each for a few products, and where windows stay
+ * inside, no product reaches beyond them, as those of the direct way by phases do. */
 
 enum {
   COLUMNS_BYTES = 128 << 10 /* of a block's columns */
