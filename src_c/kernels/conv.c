@@ -91,7 +91,7 @@ static void plan_bands(fc_product *p, ptrdiff_t band_pixels, ptrdiff_t band_byte
     plan_copy(p);
   }
   p->bands_y = ceil_div(p->out_h, p->rows);
-  p->rows = ceil_div(p->out_h, p->bands_y); /* of equal height */
+  p->rows = ceil_div(p->out_h, p->bands_y); /* of equal height, see product_piece */
   p->bands_x = ceil_div(p->out_w, p->columns);
   p->columns = ceil_div(p->out_w, p->bands_x);
   plan_copy(p);
@@ -238,8 +238,8 @@ static void product_piece(void *context, ptrdiff_t piece, int worker) {
   const ptrdiff_t band_x = band_index % p->bands_x, band_y = band_index / p->bands_x % p->bands_y;
   const ptrdiff_t image = band_index / p->bands_x / p->bands_y % p->batch;
   const ptrdiff_t group = band_index / p->bands_x / p->bands_y / p->batch;
-  const ptrdiff_t y = band_y * p->rows, x = band_x * p->columns;
-  const ptrdiff_t rows = min_size(p->rows, p->out_h - y), columns = min_size(p->columns, p->out_w - x);
+  const ptrdiff_t y = band_y * p->out_h / p->bands_y, x = band_x * p->columns; /* heights differ by one at most */
+  const ptrdiff_t rows = (band_y + 1) * p->out_h / p->bands_y - y, columns = min_size(p->columns, p->out_w - x);
   if (rows <= 0 || columns <= 0) return;
 
   char *scratch = fc_scratch_part(p->scratch, worker);
@@ -330,8 +330,10 @@ static int run_product(fc_product *p) {
   const ptrdiff_t planes = p->batch * p->groups;
   ptrdiff_t pixels = by_panels ? BAND_PIXELS : min_size(BAND_PIXELS, ceil_div(p->out_h * p->out_w * planes, pieces));
   plan_bands(p, max_size(pixels, 4 * FC_MR), BAND_BYTES);
+  if (!by_panels && planes * p->bands_y * p->bands_x % 2 && p->bands_y < p->out_h) p->bands_y++; /* two equal shares */
   const ptrdiff_t bands = planes * p->bands_y * p->bands_x;
   p->chunks = by_panels ? min_size(p->panels, ceil_div(pieces, bands)) : 1;
+  p->chunks = ceil_div(p->panels, p->panels / p->chunks); /* rather more than fewer: an odd panel idles a thread long */
   p->panels_a_piece = ceil_div(p->panels, p->chunks);
   p->chunks = ceil_div(p->panels, p->panels_a_piece);
 
