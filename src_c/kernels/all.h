@@ -22,6 +22,7 @@
 #include "layout.c"
 #include "prelu.c"
 #include "channels.c"
+#include "conv_band.c"
 #include "conv.c"
 #include "depthwise_sweep.c"
 #include "depthwise.c"

@@ -123,6 +123,43 @@ static ptrdiff_t tile_rows(ptrdiff_t rows, ptrdiff_t distance) {
   return FC_MR > PLACES && rows > PLACES && distance % SETS == 0 ? FC_MR / 2 : FC_MR;
 }
 
+#if FC_MR >= 14
+
+#define FC_EDGE(rows, run)                                                                            \
+  static __attribute__((noinline)) void edge_##rows##_##run(const fc_tile *t, const ptrdiff_t *a_row, \
+                                                            const ptrdiff_t *c_row) {                 \
+    edge_body(rows, run, t, a_row, c_row);                                                            \
+  }
+FC_EDGE(7, 7)
+FC_EDGE(14, 7)
+FC_EDGE(8, 8)
+FC_EDGE(14, 14)
+
+/* Whether edge tiles serve image rows of so many pixels. */
+static int has_edges(ptrdiff_t pixels) { return pixels == 7 || pixels == 8 || pixels == 14; }
+
+static void run_edges(const fc_tile *t, ptrdiff_t lines, ptrdiff_t pixels, const ptrdiff_t *a_row,
+                      const ptrdiff_t *c_row) {
+  const int two = pixels == 7 && tile_rows(FC_MR, a_row[1] - a_row[0]) == FC_MR;
+  for (; two && lines > 1; lines -= 2, a_row += 14, c_row += 14) edge_14_7(t, a_row, c_row);
+  const fc_tile_function function = pixels == 7 ? edge_7_7 : pixels == 8 ? edge_8_8 : edge_14_14;
+  for (; lines > 0; lines--, a_row += pixels, c_row += pixels) function(t, a_row, c_row);
+}
+
+#else
+
+static int has_edges(ptrdiff_t pixels) {
+  (void)pixels;
+  return 0;
+}
+
+static void run_edges(const fc_tile *t, ptrdiff_t lines, ptrdiff_t pixels, const ptrdiff_t *a_row,
+                      const ptrdiff_t *c_row) {
+  (void)t, (void)lines, (void)pixels, (void)a_row, (void)c_row;
+}
+
+#endif
+
 /* All rows against one panel of `t->columns` columns: tiles of nearly equal height. */
 static void run_tiles(const fc_tile *t, ptrdiff_t rows, const ptrdiff_t *a_row, const ptrdiff_t *c_row) {
   if (rows == 0) return;

@@ -29,6 +29,7 @@ typedef struct {
   const real *add;   /* added to C, laid out as C is, or NULL; for rows side by side `accumulate` */
   int accumulate;    /* for rows side by side: add to what C holds */
   int resume;        /* for other rows: the sums go on from what C holds */
+  const char *skips; /* of every segment, for edge tiles: FC_SKIP_FIRST, FC_SKIP_LAST or neither */
   fc_ahead *ahead;   /* what is in no near cache and to be fetched meanwhile, or NULL; not for rows by tables */
   int clamp;
   real low, high;
@@ -117,8 +118,15 @@ static int halves_even(const ptrdiff_t *a_row) {
 FC_INLINE int pointer_of(const int m, const int run) { return m / run * ((run + 2) / 3) + m % run / 3; }
 FC_INLINE int from_pointer(const int m, const int run) { return m % run % 3; }
 
-FC_INLINE void even_step(const int rows, const int run, const int vectors, const real *const *from, ptrdiff_t distance,
-                         ptrdiff_t k, const real *b, vec sum[][FC_NV]) {
+/* The pixel of a run that a product leaves out. */
+enum { FC_SKIP_NONE, FC_SKIP_FIRST, FC_SKIP_LAST };
+
+FC_INLINE int skipped(const int m, const int run, const int skip) {
+  return (skip == FC_SKIP_FIRST && m % run == 0) || (skip == FC_SKIP_LAST && m % run == run - 1);
+}
+
+FC_INLINE void even_step(const int rows, const int run, const int vectors, const int skip, const real *const *from,
+                         ptrdiff_t distance, ptrdiff_t k, const real *b, vec sum[][FC_NV]) {
   vec weight[FC_NV];
   FC_UNROLL(8)
   for (int v = 0; v < vectors; v++) {
@@ -127,6 +135,7 @@ FC_INLINE void even_step(const int rows, const int run, const int vectors, const
   }
   FC_UNROLL(16)
   for (int m = 0; m < rows; m++) {
+    if (skipped(m, run, skip)) continue;
     const vec value = v_set1(from[pointer_of(m, run)][from_pointer(m, run) * distance + k]);
     FC_UNROLL(8)
     for (int v = 0; v < vectors; v++) sum[m][v] = v_fma(value, weight[v], sum[m][v]);
@@ -167,17 +176,61 @@ FC_INLINE void even_sums(const int rows, const int run, const int vectors, const
           if (v * VL % LINE == 0) __builtin_prefetch(line + v * VL, 1, 3);
         line = line == last ? line : line + c_step;
       }
-      even_step(rows, run, vectors, from, distance, 0, b, sum);
-      even_step(rows, run, vectors, from, distance, 1, b + b_step, sum);
+      even_step(rows, run, vectors, FC_SKIP_NONE, from, distance, 0, b, sum);
+      even_step(rows, run, vectors, FC_SKIP_NONE, from, distance, 1, b + b_step, sum);
       FC_UNROLL(8)
       for (int i = 0; i <= pointer_of(rows - 1, run); i++) from[i] += 2;
       b += 2 * b_step;
     }
     if (k) {
-      even_step(rows, run, vectors, from, distance, 0, b, sum);
+      even_step(rows, run, vectors, FC_SKIP_NONE, from, distance, 0, b, sum);
       b += b_step;
     }
     b += t->b_skip;
   }
   if (ahead) t->ahead->at = next;
 }
+
+#if FC_MR >= 14
+
+/* One segment of an edge tile. */
+FC_INLINE void edge_segment(const int rows, const int run, const int skip, const fc_tile *t, const real *const *begin,
+                            ptrdiff_t distance, const real *b, vec sum[][FC_NV]) {
+  const real *from[FC_MR / 3 + 2];
+  const ptrdiff_t b_step = t->b_step;
+  FC_UNROLL(8)
+  for (int i = 0; i <= pointer_of(rows - 1, run); i++) from[i] = begin[i];
+  ptrdiff_t k = t->length;
+  for (; k > 1; k -= 2) {
+    even_step(rows, run, FC_NV, skip, from, distance, 0, b, sum);
+    even_step(rows, run, FC_NV, skip, from, distance, 1, b + b_step, sum);
+    FC_UNROLL(8)
+    for (int i = 0; i <= pointer_of(rows - 1, run); i++) from[i] += 2;
+    b += 2 * b_step;
+  }
+  if (k) even_step(rows, run, FC_NV, skip, from, distance, 0, b, sum);
+}
+
+/* Tiles of whole image rows, one or two of `run` pixels, whose segments are taps: where a tap sees the border's zeros
+ * with the first or the last pixel, that one is left out. */
+FC_INLINE void edge_body(const int rows, const int run, const fc_tile *t, const ptrdiff_t *a_row,
+                         const ptrdiff_t *c_row) {
+  vec sum[FC_MR][FC_NV];
+  const ptrdiff_t distance = a_row[1] - a_row[0];
+  const real *b = t->b, *from[FC_MR / 3 + 2];
+  start_sums(rows, FC_NV, t, c_row, t->c, sum);
+  for (ptrdiff_t s = 0; s < t->segments; s++, b += t->length * t->b_step) {
+    FC_UNROLL(16)
+    for (int m = 0; m < rows; m++)
+      if (from_pointer(m, run) == 0) from[pointer_of(m, run)] = t->a + a_row[m] + t->segment[s];
+    if (t->skips[s] == FC_SKIP_FIRST)
+      edge_segment(rows, run, FC_SKIP_FIRST, t, from, distance, b, sum);
+    else if (t->skips[s] == FC_SKIP_LAST)
+      edge_segment(rows, run, FC_SKIP_LAST, t, from, distance, b, sum);
+    else
+      edge_segment(rows, run, FC_SKIP_NONE, t, from, distance, b, sum);
+  }
+  store_sums(rows, FC_NV, t, c_row, t->c, sum);
+}
+
+#endif

@@ -47,4 +47,28 @@ static void test_columns_gradient(void) {
   }
 }
 
+/* Small maps, many channels: products with the zeros around them are left out. */
+static void test_small_maps(void) {
+  for (int i = 0; i < 40; i++) {
+    fc_window w = some_window(5);
+    const ptrdiff_t size = (const ptrdiff_t[]){7, 8, 14, 5}[i % 4];
+    w.channels = 2 * lanes + i % 3, w.kh = 1 + below(4), w.kw = 2 + below(4), w.padding = FC_ZEROS;
+    w.pad_y = below(w.kh * w.dilation_y), w.pad_x = below(w.kw * w.dilation_x);
+    w.h = (size - 1) * w.stride_y + 1 + (w.kh - 1) * w.dilation_y - w.pad_y - below(3);
+    w.w = (size - 1) * w.stride_x + 1 + (w.kw - 1) * w.dilation_x - w.pad_x - below(3);
+    if (w.h < 1 || w.w < 1) continue;
+    w.out_h = w.out_w = size;
+    try_conv2d(&(fc_conv2d){w, lanes + 1 + below(2 * (int)lanes), 1}, i % 3);
+  }
+}
+
+/* Large enough for several pieces, bands and panels. */
+static void test_large_conv2d(void) {
+  const fc_window plain = {2, 40, 37, 24, 3, 3, 40, 37, 1, 1, 1, 1, 1, 1, FC_ZEROS},
+                  strided = {1, 50, 70, 3, 7, 7, 25, 35, 2, 2, 3, 3, 1, 1, FC_REFLECT};
+  try_conv2d(&(fc_conv2d){plain, 70, 1}, 0);
+  try_conv2d(&(fc_conv2d){strided, 33, 1}, 1);
+  try_conv2d(&(fc_conv2d){{3, 9, 9, 128, 1, 1, 9, 9, 1, 1, 0, 0, 1, 1, FC_ZEROS}, 200, 1}, 2);
+}
+
 #endif

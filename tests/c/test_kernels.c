@@ -164,15 +164,6 @@ static void test_winograd(void) {
 
 #include "conv.h"
 
-/* Large enough for several pieces, bands and panels. */
-static void test_large_conv2d(void) {
-  const fc_window plain = {2, 40, 37, 24, 3, 3, 40, 37, 1, 1, 1, 1, 1, 1, FC_ZEROS},
-                  strided = {1, 50, 70, 3, 7, 7, 25, 35, 2, 2, 3, 3, 1, 1, FC_REFLECT};
-  try_conv2d(&(fc_conv2d){plain, 70, 1}, 0);
-  try_conv2d(&(fc_conv2d){strided, 33, 1}, 1);
-  try_conv2d(&(fc_conv2d){{3, 9, 9, 128, 1, 1, 9, 9, 1, 1, 0, 0, 1, 1, FC_ZEROS}, 200, 1}, 2);
-}
-
 #include "signal.h"
 
 /* --- fully connected --------------------------------------------------------------------------------------------- */
@@ -369,6 +360,7 @@ int main(void) {
       TEST(few_outputs),
       TEST(depthwise_strided),
       TEST(columns_gradient),
+      TEST(small_maps),
       TEST(fft_conv2d),
       TEST(filter2d),
       TEST(linear),
